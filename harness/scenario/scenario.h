@@ -1,0 +1,127 @@
+// One experiment as a plain value: enough, with the transport's code, to do it again.
+//
+// Trivially copyable, so that it reaches pooled workers by memcpy and fuzzers can overlay it; as
+// text it is JSON (codec.h). Whoever makes one from outside data calls scenario_faults before
+// running it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "harness/transport/contract.h"
+#include "harness/transport/transport.h"
+
+namespace ipctorture {
+
+enum class Workload : std::uint8_t {
+  stream,         // producers send, consumers receive
+  request_reply,  // channel 0 carries requests, channel 1 replies; clients wait for each reply
+                  // (window)
+  broadcast,      // every consumer receives everything
+  latest_value,   // producers publish, consumers watch
+};
+constexpr std::string_view to_string(Workload w) {
+  constexpr std::string_view names[] = {"stream", "request_reply", "broadcast", "latest_value"};
+  return names[static_cast<unsigned>(w) % 4];
+}
+
+enum class Launch : std::uint8_t {
+  fork,  // forked from the zygote
+  exec,  // separate programs that know nothing of each other but a name
+};
+constexpr std::string_view to_string(Launch l) { return l == Launch::fork ? "fork" : "exec"; }
+
+enum class Pinning : std::uint8_t { none, one_core, spread };
+constexpr std::string_view to_string(Pinning p) {
+  constexpr std::string_view names[] = {"none", "one_core", "spread"};
+  return names[static_cast<unsigned>(p) % 3];
+}
+
+// How often (per mille of operations) a side uses each kind of deadline; the rest is `never`.
+struct DeadlineMix {
+  std::uint16_t now_permille = 0;
+  std::uint16_t at_permille = 0;
+  std::uint32_t at_us = 1000;  // how far ahead
+  bool operator==(const DeadlineMix&) const = default;
+};
+
+// What a side does between operations, drawn per operation.
+struct Noise {
+  std::uint16_t yield_permille = 0;
+  std::uint16_t spin_permille = 0;
+  std::uint16_t sleep_permille = 0;
+  std::uint32_t spin_max_ns = 1000;
+  std::uint32_t sleep_max_us = 100;
+  bool operator==(const Noise&) const = default;
+};
+
+inline constexpr unsigned workers_max = 32;  // threads over all workers
+inline constexpr unsigned sizes_max = 16;
+inline constexpr std::uint64_t messages_max = 1u << 26;  // per producer
+
+struct Scenario {
+  static constexpr std::uint32_t current_version = 1;
+  std::uint32_t version = current_version;
+  std::array<char, 48> transport{};  // zero-terminated name
+  std::uint64_t seed = 0;            // of every draw that the workers make
+  Workload workload = Workload::stream;
+  Launch launch = Launch::fork;
+  bool fresh_workers = true;    // fork: new processes; otherwise from the pool
+  std::uint32_t producers = 1;  // request_reply: clients
+  std::uint32_t consumers = 1;  // request_reply: servers
+  std::uint32_t threads = 1;    // per worker process: roles fill processes in groups of this many
+  std::uint64_t messages = 10;  // per producer
+  std::uint32_t size_count = 1;
+  std::array<std::uint32_t, sizes_max> sizes{64};  // each message draws one of the first size_count
+  std::uint32_t capacity = 64;                     // Options::capacity
+  std::uint64_t counter_start = 0;                 // Options::counter_start
+  DeadlineMix send_deadlines;
+  DeadlineMix receive_deadlines;
+  Noise producer_noise;
+  Noise consumer_noise;
+  Pinning pinning = Pinning::none;
+  std::uint32_t nice_max = 0;        // worker i runs at nice (i * 7 % (nice_max + 1))
+  std::uint32_t starved_worker = 0;  // 1 + index of a worker that sleeps sleep_max_us after every
+                                     // operation during the middle third of its quota; 0: none
+  std::uint32_t burst = 0;  // messages between pauses of a producer; 0: none
+  std::uint32_t burst_pause_us = 0;
+  std::uint32_t consumer_delay_us = 0;  // after every receive: a slow consumer
+  // Before the workload: producers send until full (or their quota ends) while consumers wait.
+  bool fill_first = false;
+  // After this many of its messages a producer waits until everything was received, then gap_ms
+  // more.
+  std::uint64_t gap_after = 0;  // 0: no gap
+  std::uint32_t gap_ms = 0;
+  bool handoff = false;              // at the end each consumer alone is handed one message
+  std::uint32_t late_consumers = 0;  // the last so many consumers attach when half was sent
+  std::uint32_t late_producers = 0;  // likewise producers
+  std::uint32_t early_producers =
+      0;  // the first so many producers send a tenth of their quota and leave
+  std::uint16_t repeat_permille = 0;  // latest value: how often identical content is written again
+  std::uint16_t oversize_permille =
+      0;                         // extra sends of message_max + 1 bytes, which must be refused
+  std::uint32_t window = 1;      // request_reply: requests in flight per client
+  bool count_resources = false;  // workers count their descriptors and mappings (about 0.2 ms each)
+  bool operator==(const Scenario&) const = default;
+
+  std::string_view transport_name() const { return std::string_view(transport.data()); }
+  void set_transport(std::string_view name);  // throws std::invalid_argument when it does not fit
+  std::uint32_t largest_message() const;      // of sizes
+  unsigned channels() const { return workload == Workload::request_reply ? 2 : 1; }
+  unsigned lanes() const { return producers + consumers; }
+};
+static_assert(std::is_trivially_copyable_v<Scenario>);
+
+// Why this scenario must not be run over a transport of this contract (too many producers, a size
+// above the maximum, a gap without a handover that can end it ...), one sentence each; empty: it is
+// valid. Bounds every field, so that a hostile scenario cannot exhaust the machine.
+std::vector<std::string> scenario_faults(const Scenario& scenario, const Contract& contract);
+
+// About how long it takes at least, from its pauses alone: for budgets.
+std::int64_t planned_pause_ns(const Scenario& scenario);
+
+}  // namespace ipctorture
