@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "harness/check/verdict.h"
+#include "harness/check/check.h"
 #include "harness/history/history.h"
 #include "harness/launch/engine.h"
 #include "harness/scenario/scenario.h"

@@ -1,0 +1,408 @@
+#include "harness/launch/director.h"
+
+#include <sys/wait.h>
+
+#include <algorithm>
+
+namespace ipctorture {
+namespace {
+
+constexpr std::int64_t scenario_max_ns = 60'000'000'000;  // beyond its planned pauses
+constexpr std::int64_t quiet_ns =
+    3'000'000;  // nothing moved for so long: what can be lost was lost
+constexpr std::int64_t tick_max_ns = 20'000'000;
+constexpr unsigned mark_attempts_max = 200;  // at most once: marks get lost too
+
+constexpr std::int64_t as_ns(std::uint32_t ms) { return std::int64_t{ms} * 1'000'000; }
+
+}  // namespace
+
+Director::Director(Crew& crew, Watch& watch, const Scenario& scenario, const Contract& contract,
+                   const std::atomic<bool>* interrupted)
+    : crew_(crew),
+      watch_(watch),
+      scenario_(scenario),
+      contract_(contract),
+      interrupted_(interrupted),
+      worker_gone_(worker_count(scenario)),
+      serial_(scenario.lanes()) {
+  for (unsigned lane = 0; lane < scenario.lanes(); ++lane) {
+    plans_.push_back(plan_lane(scenario, lane));
+  }
+}
+
+void Director::lead(const std::function<void()>& all_attached) {
+  began_ = counted_at_ = heads_at_ = monotonic_now();
+  const bool attached = attach();
+  all_attached();
+  if (attached && fill() && traffic() && settle() && send_marks() && hand_off()) close();
+  end_everyone();
+}
+
+// --- stages
+// ----------------------------------------------------------------------------------------
+
+bool Director::attach() {
+  const bool ready = await([&] {
+    return std::all_of(plans_.begin(), plans_.end(), [&](const LanePlan& plan) {
+      return plan.late || waits(plan.lane) || ended(plan.lane);
+    });
+  });
+  if (!ready) return false;
+  if (any_failed()) {
+    over_ = true;
+    return false;
+  }
+  late_started_ = scenario_.late_consumers + scenario_.late_producers == 0;
+  for (const LanePlan& plan : plans_) {
+    const bool held = scenario_.fill_first && plan.role == Role::consumer;
+    if (!plan.late && !held) order(plan.lane, Order::run);
+  }
+  return true;
+}
+
+bool Director::fill() {
+  if (!scenario_.fill_first || scenario_.workload == Workload::request_reply) return true;
+  const bool filled = await([&] {
+    return all_producers(
+        [&](unsigned lane) { return plans_[lane].late || waits(lane) || ended(lane); });
+  });
+  if (!filled) return false;
+  for (const LanePlan& plan : plans_) {
+    if (!plan.late && !ended(plan.lane)) order(plan.lane, Order::run);
+  }
+  return true;
+}
+
+bool Director::traffic() {
+  for (;;) {
+    bool paused = false;
+    const bool reached = await([&] {
+      start_late_ones(/*now=*/accepted() * 2 >= scenario_.messages * scenario_.producers);
+      const bool resting = all_producers([&](unsigned lane) {
+        return (plans_[lane].late && !late_started_) || waits(lane) || ended(lane);
+      });
+      if (!resting) return false;
+      paused = !all_producers([&](unsigned lane) {
+        return crew_.lane(lane).state() != LaneState::parked || ended(lane);
+      });
+      return paused || start_late_ones(/*now=*/true);
+    });
+    if (!reached) return false;
+    if (!paused) return true;
+    if (!gap()) return false;
+  }
+}
+
+// True when nobody is late any more; when `now`, lets the late ones in.
+bool Director::start_late_ones(bool now) {
+  if (late_started_) return true;
+  if (!now) return false;
+  late_started_ = true;
+  for (const LanePlan& plan : plans_) {
+    if (plan.late) order(plan.lane, Order::run);
+  }
+  return false;  // they have yet to come to rest
+}
+
+bool Director::gap() {
+  if (!settle()) return false;
+  const Instant until = monotonic_now() + as_ns(scenario_.gap_ms);
+  quiet_is_planned_ = true;
+  const bool waited = await([&] { return monotonic_now() >= until; });
+  quiet_is_planned_ = false;
+  if (!waited) return false;
+  // A lane resting in sent_all waits for marks and orders of the end; only paused ones go on.
+  for (const LanePlan& plan : plans_) {
+    const bool paused = plan.role == Role::producer &&
+                        crew_.lane(plan.lane).state() == LaneState::parked && waits(plan.lane);
+    if (paused && !ended(plan.lane)) order(plan.lane, Order::run);
+  }
+  return true;
+}
+
+// Until everything accepted was received, or what may be lost is.
+bool Director::settle() {
+  return await([&] { return everything_received(); });
+}
+
+bool Director::send_marks() {
+  if (contract_.reports_closed && !scenario_.handoff) return true;
+  const bool each =
+      contract_.fan_out != FanOut::broadcast && contract_.delivery != Delivery::latest_value;
+  const auto consumers_rest = [&] {
+    return std::all_of(plans_.begin(), plans_.end(), [&](const LanePlan& plan) {
+      return plan.role == Role::producer || waits(plan.lane) || ended(plan.lane);
+    });
+  };
+  const int lane = sender();
+  if (lane < 0) return true;
+  crew_.lane(static_cast<unsigned>(lane))
+      .header()
+      .order_kind.store(static_cast<std::uint32_t>(MessageKind::mark));
+  unsigned attempts = contract_.delivery == Delivery::at_most_once ? mark_attempts_max : 1;
+  for (; attempts > 0; --attempts) {
+    const auto count = each ? scenario_.consumers : 1;
+    if (!order_and_await(static_cast<unsigned>(lane), Order::send, count)) return false;
+    const Instant patience = monotonic_now() + quiet_ns * 4;
+    const bool reached =
+        await([&] { return consumers_rest() || (attempts > 1 && monotonic_now() >= patience); });
+    if (!reached) return false;
+    if (consumers_rest()) return true;
+  }
+  return true;
+}
+
+bool Director::hand_off() {
+  if (!scenario_.handoff) return true;
+  const int lane = sender();
+  if (lane < 0) return true;
+  crew_.lane(static_cast<unsigned>(lane))
+      .header()
+      .order_kind.store(static_cast<std::uint32_t>(MessageKind::handoff));
+  for (const LanePlan& plan : plans_) {
+    if (plan.role != Role::consumer || !waits(plan.lane)) continue;
+    order(plan.lane, Order::receive, 1);
+    if (!order_and_await(static_cast<unsigned>(lane), Order::send, 1)) return false;
+    if (!await([&] { return waits(plan.lane) || ended(plan.lane); })) return false;
+  }
+  return true;
+}
+
+bool Director::close() {
+  for (const LanePlan& plan : plans_) {
+    if (ended(plan.lane)) continue;
+    // Who reports closed is received from until then (argument 0); the order to close comes after
+    // it.
+    const bool until_closed = plan.role == Role::consumer && contract_.reports_closed;
+    if (!until_closed) {
+      order(plan.lane, Order::close);
+    } else if (waits(plan.lane)) {
+      order(plan.lane, Order::receive, 0);
+    }
+  }
+  return await([&] {
+    bool all_finished = true;
+    for (const LanePlan& plan : plans_) {
+      if (plan.role == Role::consumer && contract_.reports_closed && waits(plan.lane)) {
+        order(plan.lane, Order::close);
+      }
+      all_finished = all_finished && (worker_gone_[plan.worker] || crew_.finished(plan.worker));
+    }
+    return all_finished;
+  });
+}
+
+void Director::end_everyone() {
+  const unsigned workers = worker_count(scenario_);
+  for (unsigned worker = 0; worker < workers; ++worker) {
+    if (crew_.finished(worker) || worker_gone_[worker]) continue;
+    for (const LanePlan& plan : plans_) {
+      if (plan.worker != worker || crew_.lane(plan.lane).state() == LaneState::done) continue;
+      watch_.add({.fact = Fact::killed, .lane = static_cast<int>(plan.lane), .to = watch_.stamp()});
+    }
+    crew_.kill(worker);
+  }
+  for (unsigned worker = 0; worker < workers;) {
+    if (crew_.finished(worker)) {
+      ++worker;
+      continue;
+    }
+    crew_.wait(Deadline::in(std::chrono::milliseconds(5)));
+    crew_.collect_exits();
+  }
+  crew_.collect_exits();
+}
+
+// --- waiting and liveness
+// --------------------------------------------------------------------------
+
+bool Director::await(const Condition& condition) {
+  while (!over_) {
+    if (condition()) return true;
+    pump(monotonic_now() + (quiet_is_planned_ ? tick_max_ns : quiet_ns / 3));
+  }
+  return false;
+}
+
+void Director::pump(Instant until) {
+  crew_.wait(Deadline::at(until));
+  const Instant now = monotonic_now();
+  watch_.note_wakeup(until, now);
+  for (const WorkerExit& gone : crew_.collect_exits()) {
+    worker_gone_[gone.worker] = true;
+    const bool orderly = gone.status == 0;
+    int lane = -1;
+    for (const LanePlan& plan : plans_) {
+      if (plan.worker == gone.worker && lane < 0) lane = static_cast<int>(plan.lane);
+    }
+    if (orderly) continue;
+    watch_.add({.fact = gone.status == -1 ? Fact::pressure : Fact::died,
+                .lane = lane,
+                .to = watch_.stamp(),
+                .value = static_cast<std::uint64_t>(static_cast<std::uint32_t>(gone.status)),
+                .text = gone.text + crew_.output(gone.worker)});
+    over_ = true;
+  }
+  if (any_failed()) over_ = true;
+  if (interrupted_ != nullptr && interrupted_->load(std::memory_order_relaxed)) {
+    give_up(Fact::interrupted, 0, "");
+  }
+  watch_.tick(now);
+  if (!over_) check_liveness(now);
+}
+
+bool Director::check_liveness(Instant now) {
+  const std::uint64_t counted = accepted() + received();
+  const std::uint64_t all_heads = heads();
+  if (counted != counted_) {
+    counted_ = counted;
+    counted_at_ = now;
+  }
+  if (all_heads != seen_heads_) {
+    seen_heads_ = all_heads;
+    heads_at_ = now;
+  }
+  if (quiet_is_planned_) {
+    counted_at_ = heads_at_ = now;
+    return true;
+  }
+  if (now - heads_at_ >= Watch::deadlock_after_ns && watch_.nothing_can_move()) {
+    describe_hanging_lanes();
+    give_up(Fact::deadlocked, 0, "");
+    return false;
+  }
+  const std::int64_t bound = as_ns(contract_.progress_bound_ms);
+  const bool silent = now - std::max(counted_at_, heads_at_) >= 2 * bound;
+  const bool fruitless = now - counted_at_ >= 2 * bound;
+  if ((silent || fruitless) && gave_up_at_ == 0) {
+    // First ask: whoever uses deadlines can still end in order.
+    gave_up_at_ = now;
+    watch_.add_interval(Fact::no_progress, now - counted_at_);
+    for (const LanePlan& plan : plans_) crew_.lane(plan.lane).header().stop.store(1);
+  } else if (gave_up_at_ != 0 && now - gave_up_at_ >= bound) {
+    describe_hanging_lanes();
+    over_ = true;
+    return false;
+  }
+  if (now - began_ > scenario_max_ns + planned_pause_ns(scenario_)) {
+    give_up(Fact::truncated, 0, "the scenario took longer than a minute beyond its pauses");
+  }
+  return !over_;
+}
+
+void Director::give_up(Fact fact, std::uint64_t value, const std::string& text) {
+  watch_.add({.fact = fact, .to = watch_.stamp(), .value = value, .text = text});
+  over_ = true;
+}
+
+void Director::describe_hanging_lanes() {
+  for (const LanePlan& plan : plans_) {
+    const LaneHeader& header = crew_.lane(plan.lane).header();
+    if (ended(plan.lane) || header.tid.load() <= 0) continue;
+    const bool in_operation = header.opened.load() > header.head.load();
+    if (!in_operation) continue;
+    watch_.add({.fact = Fact::waiting_in,
+                .lane = static_cast<int>(plan.lane),
+                .to = watch_.stamp(),
+                .text = describe_hang(header.pid.load(), header.tid.load())});
+  }
+}
+
+// --- looking at lanes
+// ------------------------------------------------------------------------------
+
+void Director::order(unsigned lane, Order order, unsigned argument) {
+  const std::uint32_t word =
+      static_cast<std::uint32_t>(order) | (argument & 0xffff) << 8 | ++serial_[lane] << 24;
+  crew_.give_order(crew_.lane(lane), word);
+}
+
+bool Director::order_and_await(unsigned lane, Order what, unsigned argument) {
+  order(lane, what, argument);
+  return await([&] { return waits(lane) || ended(lane); });
+}
+
+bool Director::waits(unsigned lane) const {
+  const LaneHeader& header = crew_.lane(lane).header();
+  // The order of these two loads matters: the lane publishes its state before what it obeyed.
+  if (header.obeyed.load(std::memory_order_acquire) != header.order.load()) return false;
+  const LaneState state = crew_.lane(lane).state();
+  return state == LaneState::ready || state == LaneState::parked || state == LaneState::sent_all;
+}
+
+bool Director::ended(unsigned lane) const {
+  const LaneState state = crew_.lane(lane).state();
+  return state == LaneState::done || state == LaneState::failed ||
+         worker_gone_[plans_[lane].worker];
+}
+
+bool Director::everything_received() {
+  if (gave_up_at_ != 0) return true;
+  const bool counts_tell =
+      contract_.delivery == Delivery::exactly_once && contract_.fan_out != FanOut::broadcast;
+  // Received first: what is accepted later does not matter, producers rest.
+  if (counts_tell) {
+    const std::uint64_t got = received();
+    return got >= accepted();
+  }
+  const Instant now = monotonic_now();
+  const std::uint64_t all_heads = heads();
+  if (all_heads != seen_heads_) {
+    seen_heads_ = all_heads;
+    heads_at_ = now;
+  }
+  // Consumers that poll never rest their journals: their counters tell.
+  const std::uint64_t counted = accepted() + received();
+  if (counted != counted_) {
+    counted_ = counted;
+    counted_at_ = now;
+  }
+  return now - counted_at_ >= quiet_ns;
+}
+
+std::uint64_t Director::accepted() const {
+  std::uint64_t sum = 0;
+  for (const LanePlan& plan : plans_) {
+    sum += crew_.lane(plan.lane).header().accepted.load(std::memory_order_acquire);
+  }
+  return sum;
+}
+
+std::uint64_t Director::received() const {
+  std::uint64_t sum = 0;
+  for (const LanePlan& plan : plans_) {
+    sum += crew_.lane(plan.lane).header().received.load(std::memory_order_acquire);
+  }
+  return sum;
+}
+
+std::uint64_t Director::heads() const {
+  std::uint64_t sum = 0;
+  for (const LanePlan& plan : plans_) {
+    sum += crew_.lane(plan.lane).header().head.load(std::memory_order_acquire);
+  }
+  return sum;
+}
+
+bool Director::any_failed() const {
+  return std::any_of(plans_.begin(), plans_.end(), [&](const LanePlan& plan) {
+    return crew_.lane(plan.lane).state() == LaneState::failed;
+  });
+}
+
+int Director::sender() const {
+  for (unsigned lane = scenario_.producers; lane-- > 0;) {
+    if (waits(lane) && !ended(lane)) return static_cast<int>(lane);
+  }
+  return -1;
+}
+
+bool Director::all_producers(const std::function<bool(unsigned)>& predicate) const {
+  for (unsigned lane = 0; lane < scenario_.producers; ++lane) {
+    if (!predicate(lane)) return false;
+  }
+  return true;
+}
+
+}  // namespace ipctorture

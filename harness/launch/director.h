@@ -1,0 +1,79 @@
+// Leads the workers of one scenario through its stages, and ends them when they hang:
+//
+//   ready -> [fill] -> traffic, with [late joiners] and [gaps] -> everything received
+//         -> [a mark for each consumer] -> [hand-off to each alone] -> close -> done
+//
+// It talks to a lane through orders in the lane's header and looks at counters there; it never
+// touches the transport. Stages in brackets depend on scenario and contract.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "harness/launch/crew.h"
+#include "harness/launch/watch.h"
+#include "harness/work/lane_plan.h"
+
+namespace ipctorture {
+
+class Director {
+ public:
+  Director(Crew& crew, Watch& watch, const Scenario& scenario, const Contract& contract,
+           const std::atomic<bool>* interrupted);
+
+  // From started workers to none left in an operation. `all_attached` is called once, when every
+  // worker that attaches at the start has (or has failed): the creator lets go of its handles.
+  void lead(const std::function<void()>& all_attached);
+
+ private:
+  using Condition = std::function<bool()>;
+  // Pumps until the condition holds (true) or the scenario is over (false: over_ is set).
+  bool await(const Condition& condition);
+  void pump(Instant until);
+  bool check_liveness(Instant now);
+  void give_up(Fact fact, std::uint64_t value, const std::string& text);
+  void describe_hanging_lanes();
+  void end_everyone();
+
+  bool attach();
+  bool fill();
+  bool traffic();
+  bool gap();
+  bool settle();
+  bool send_marks();
+  bool hand_off();
+  bool close();
+
+  void order(unsigned lane, Order order, unsigned argument = 0);
+  // Gives an order and waits until the lane took it and waits for the next one.
+  bool order_and_await(unsigned lane, Order order, unsigned argument);
+  bool waits(unsigned lane) const;  // for an order, having taken the last one
+  bool ended(unsigned lane) const;  // done, failed or its worker gone
+  bool everything_received();
+  std::uint64_t accepted() const;
+  std::uint64_t received() const;
+  std::uint64_t heads() const;
+  bool start_late_ones(bool now);
+  bool any_failed() const;
+  int sender() const;  // a producer lane that waits for orders; -1: none is left
+  bool all_producers(const std::function<bool(unsigned)>& predicate) const;
+
+  Crew& crew_;
+  Watch& watch_;
+  const Scenario& scenario_;
+  const Contract& contract_;
+  const std::atomic<bool>* interrupted_;
+  std::vector<LanePlan> plans_;
+  std::vector<bool> worker_gone_;
+  std::vector<std::uint32_t> serial_;  // of the last order, per lane
+  bool late_started_ = false;
+  bool over_ = false;
+  // Liveness: when the counters, and the journals, last moved.
+  std::uint64_t counted_ = 0, seen_heads_ = 0;
+  Instant counted_at_ = 0, heads_at_ = 0, began_ = 0, gave_up_at_ = 0;
+  bool quiet_is_planned_ = false;  // a gap: nothing needs to move
+};
+
+}  // namespace ipctorture

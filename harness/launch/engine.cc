@@ -1,0 +1,307 @@
+#include "harness/launch/engine.h"
+
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <system_error>
+
+#include "harness/launch/active.h"
+#include "harness/launch/crew.h"
+#include "harness/launch/director.h"
+#include "harness/launch/leftovers.h"
+#include "harness/launch/watch.h"
+
+namespace ipctorture {
+namespace {
+
+constexpr std::uint32_t identified_bytes = 8;  // marks are at least so long
+
+std::uint64_t random_token() {
+  std::uint64_t token = 0;
+  while (::getrandom(&token, sizeof token, 0) != static_cast<ssize_t>(sizeof token)) {
+    if (errno != EINTR) throw_system_error("getrandom", "");
+  }
+  return token;
+}
+
+std::string hex(std::uint64_t value) {
+  std::string text(16, '0');
+  for (auto digit = text.rbegin(); digit != text.rend(); ++digit, value >>= 4) {
+    *digit = "0123456789abcdef"[value & 15];
+  }
+  return text;
+}
+
+// The machine's limits, not the transport's fault.
+bool is_machine_limit(int error) {
+  constexpr int limits[] = {ENOSPC, EMFILE, ENFILE, ENOMEM,       EDQUOT,
+                            EACCES, EPERM,  ENOSYS, EAFNOSUPPORT, EADDRNOTAVAIL};
+  return std::find(std::begin(limits), std::end(limits), error) != std::end(limits);
+}
+
+std::uint64_t journal_records(const Scenario& s, std::uint64_t at_least) {
+  const std::uint64_t sent = s.messages * s.producers;
+  return std::max(at_least, 4 * sent + 50'000);
+}
+
+// Real-time order matters as soon as two peers compete or an answer tells of a moment.
+bool needs_serialised_stamps(const Scenario& s) {
+  return s.lanes() > 2 || s.workload != Workload::stream || s.send_deadlines.now_permille > 0 ||
+         s.receive_deadlines.now_permille > 0 || s.fill_first;
+}
+
+}  // namespace
+
+class Engine::Implementation {
+ public:
+  explicit Implementation(const EngineOptions& options)
+      : options_(options), watch_(options.stamps), forked_(make_forked_crew()) {
+    const std::string number = claim_number(options.run_directory);
+    for (unsigned channel = 0; channel < channels_max; ++channel) {
+      directories_.push_back(lanes_directory_ + "/c" + std::to_string(channel));
+      make_directory(directories_.back());
+    }
+    active_ = std::make_unique<ActiveFile>(options.run_directory + "/engine-" + number + ".active");
+    if (!options.worker_program.empty()) {
+      exec_ = make_exec_crew(options.worker_program, lanes_directory_);
+    }
+  }
+
+  ~Implementation() {
+    exec_.reset();
+    forked_.reset();
+    for (const std::string& directory : directories_) ::rmdir(directory.c_str());
+    ::rmdir(lanes_directory_.c_str());
+  }
+
+  Run run(const Scenario& scenario, const Registration& registration) {
+    Run result;
+    if (scenario.launch == Launch::exec && exec_ == nullptr) {
+      result.unsupported = "separate workers: no worker program is known";
+      return result;
+    }
+    CrewJob job{.scenario = scenario,
+                .stamp_source = options_.stamps.source,
+                .serialised = needs_serialised_stamps(scenario),
+                .journal_records = journal_records(scenario, options_.journal_records)};
+    const unsigned sysv_before = count_sysv(scenario);
+    std::vector<std::unique_ptr<Transport>> transports;
+    for (unsigned channel = 0; channel < scenario.channels(); ++channel) {
+      job.options.push_back(make_options(scenario, registration.contract, channel));
+      transports.push_back(registration.make(job.options.back(), {}));
+    }
+    result.options = job.options.front();
+    result.unsupported = create(registration, job, transports);
+    if (result.unsupported.empty()) {
+      perform(job, registration.contract, result);
+    }
+    for (unsigned channel = 0; channel < transports.size(); ++channel) {
+      transports[channel]->destroy();
+      active_->clear(channel);
+    }
+    if (result.unsupported.empty()) account_for_leaks(job, sysv_before, result.history);
+    return result;
+  }
+
+  std::string describe() const {
+    const std::scoped_lock lock(mutex_);
+    std::string text;
+    for (unsigned lane = 0; lane < running_lanes_; ++lane) {
+      const LaneHeader& header = crew_->lane(lane).header();
+      const auto records = header.head.load();
+      text += "  " + running_ + " lane " + std::to_string(lane) + " pid " +
+              std::to_string(header.pid.load()) + ": " +
+              std::string(to_string(crew_->lane(lane).state())) + ", " + std::to_string(records) +
+              " operations, " + std::to_string(header.accepted.load()) + " accepted, " +
+              std::to_string(header.received.load()) + " received" +
+              (header.opened.load() > records ? ", inside an operation" : "") + "\n";
+    }
+    return text.empty() ? "  idle\n" : text;
+  }
+
+ private:
+  static void make_directory(const std::string& path) {
+    if (::mkdir(path.c_str(), 0700) != 0) throw_system_error("mkdir", path);
+  }
+
+  // The first engine directory `e0`, `e1`, ... of the run that nobody has.
+  std::string claim_number(const std::string& run_directory) {
+    for (unsigned number = 0;; ++number) {
+      lanes_directory_ = run_directory + "/e" + std::to_string(number);
+      if (::mkdir(lanes_directory_.c_str(), 0700) == 0) return std::to_string(number);
+      if (errno != EEXIST) throw_system_error("mkdir", lanes_directory_);
+    }
+  }
+
+  static unsigned count_sysv(const Scenario& scenario) {
+    return scenario.count_resources ? count_own_sysv_segments() : 0;
+  }
+
+  Options make_options(const Scenario& s, const Contract& contract, unsigned channel) const {
+    Options o;
+    o.token = random_token();
+    o.name = "ipct-" + hex(o.token);
+    o.token = random_token();  // the name is visible to others, the token is not
+    o.directory = directories_[channel];
+    // On the reply channel the servers produce.
+    o.producers = channel == 0 ? s.producers : s.consumers;
+    o.consumers = channel == 0 ? s.consumers : s.producers;
+    o.capacity = s.capacity;
+    o.message_max = std::min(std::max(s.largest_message(), identified_bytes), contract.message_max);
+    o.counter_start = s.counter_start;
+    return o;
+  }
+
+  // Empty when everything exists; else why this machine cannot. Other failures of create() are
+  // thrown.
+  std::string create(const Registration& registration, CrewJob& job,
+                     std::vector<std::unique_ptr<Transport>>& transports) {
+    for (unsigned channel = 0; channel < transports.size(); ++channel) {
+      Transport& transport = *transports[channel];
+      if (std::string why = transport.unsupported(); !why.empty()) return why;
+      active_->set(channel, std::string(registration.name), job.options[channel]);
+      try {
+        transport.create();
+      } catch (const std::system_error& e) {
+        if (!is_machine_limit(e.code().value())) throw;
+        return e.what();
+      }
+      job.handles.push_back(transport.take_handles());
+    }
+    return {};
+  }
+
+  void perform(CrewJob& job, const Contract& contract, Run& result) {
+    const Scenario& scenario = job.scenario;
+    Crew& crew = scenario.launch == Launch::exec ? *exec_ : *forked_;
+    crew.start(job);
+    std::vector<Lane> lanes;
+    for (unsigned lane = 0; lane < scenario.lanes(); ++lane) lanes.push_back(crew.lane(lane));
+    announce(&crew, scenario);
+    watch_.begin(lanes);
+    Director director(crew, watch_, scenario, contract, options_.interrupted);
+    director.lead([&] { job.handles.clear(); });
+    announce(nullptr, scenario);
+    result.history = gather(job, lanes);
+    result.traffic = measure(result.history, lanes);
+  }
+
+  void announce(const Crew* crew, const Scenario& scenario) {
+    const std::scoped_lock lock(mutex_);
+    crew_ = crew;
+    running_ = scenario.transport_name();
+    running_lanes_ = crew == nullptr ? 0 : scenario.lanes();
+  }
+
+  History gather(const CrewJob& job, const std::vector<Lane>& lanes) {
+    History history;
+    history.stamps = options_.stamps;
+    history.serialised = job.serialised;
+    history.channels = job.scenario.channels();
+    history.evidence = watch_.take_evidence();
+    for (unsigned number = 0; number < lanes.size(); ++number) {
+      const LanePlan plan = plan_lane(job.scenario, number);
+      const LaneHeader& header = lanes[number].header();
+      LaneHistory lane{.worker = plan.worker, .thread = plan.thread};
+      for (unsigned channel = 0; channel < history.channels; ++channel) {
+        lane.producer_on.push_back(plan.producer_on[channel]);
+        lane.consumer_on.push_back(plan.consumer_on[channel]);
+      }
+      // Workers are gone or done; still, nothing they wrote is trusted beyond the lane.
+      const std::uint64_t capacity = std::min(header.capacity, job.journal_records);
+      const std::uint64_t head = std::min(header.head.load(std::memory_order_acquire), capacity);
+      const bool open = header.opened.load(std::memory_order_acquire) > head && head < capacity;
+      lane.records = {lanes[number].records(), head + (open ? 1 : 0)};
+      history.lanes.push_back(std::move(lane));
+      if (lanes[number].state() == LaneState::failed) {
+        history.evidence.push_back({.fact = Fact::attach_failed,
+                                    .lane = static_cast<int>(number),
+                                    .value = static_cast<std::uint64_t>(header.error),
+                                    .text = error_text(header)});
+      }
+      add_resource_leaks(header, number, history);
+    }
+    return history;
+  }
+
+  static std::string error_text(const LaneHeader& header) {
+    return {header.error_text, ::strnlen(header.error_text, sizeof header.error_text)};
+  }
+
+  static void add_resource_leaks(const LaneHeader& header, unsigned number, History& history) {
+    const auto grown = [&](int before, int after, const char* what) {
+      if (before < 0 || after <= before) return;
+      history.evidence.push_back({.fact = Fact::leaked,
+                                  .lane = static_cast<int>(number),
+                                  .value = static_cast<std::uint64_t>(after - before),
+                                  .text = what});
+    };
+    grown(header.descriptors_before, header.descriptors_after, "descriptors");
+  }
+
+  void account_for_leaks(const CrewJob& job, unsigned sysv_before, History& history) {
+    const Search search = job.scenario.count_resources ? Search::thorough : Search::directory_only;
+    for (const Options& options : job.options) {
+      for (Evidence& leak : find_leftovers(options, search)) {
+        history.evidence.push_back(std::move(leak));
+      }
+    }
+    const unsigned sysv_after = count_sysv(job.scenario);
+    if (sysv_after > sysv_before) {
+      history.evidence.push_back(
+          {.fact = Fact::leaked, .value = sysv_after - sysv_before, .text = "System V segments"});
+    }
+  }
+
+  // From the first send to the last successful receive.
+  Traffic measure(const History& history, const std::vector<Lane>& lanes) const {
+    Traffic traffic;
+    Stamp first = ~Stamp{0}, last = 0;
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+      traffic.accepted += lanes[i].header().accepted.load();
+      traffic.received += lanes[i].header().received.load();
+      const auto& records = history.lanes[i].records;
+      const auto send = std::find_if(records.begin(), records.end(),
+                                     [](const Record& r) { return r.op() == Op::send; });
+      if (send != records.end()) first = std::min(first, send->invoked);
+      const auto receive = std::find_if(records.rbegin(), records.rend(), [](const Record& r) {
+        return r.op() == Op::receive && r.result() == Outcome::ok;
+      });
+      if (receive != records.rend()) last = std::max(last, receive->returned);
+      for (const Record& record : records.first(std::min<std::size_t>(records.size(), 100'000))) {
+        if (record.op() == Op::receive && record.result() == Outcome::ok) {
+          traffic.bytes_received += record.size;
+        }
+      }
+    }
+    if (last > first) traffic.traffic_ns = history.ns(last - first);
+    return traffic;
+  }
+
+  EngineOptions options_;
+  Watch watch_;
+  std::unique_ptr<Crew> forked_, exec_;
+  std::vector<std::string> directories_;
+  std::string lanes_directory_;
+  std::unique_ptr<ActiveFile> active_;
+  mutable std::mutex mutex_;
+  const Crew* crew_ = nullptr;  // while a scenario runs
+  std::string running_;
+  unsigned running_lanes_ = 0;
+};
+
+Engine::Engine(const EngineOptions& options)
+    : implementation_(std::make_unique<Implementation>(options)) {}
+Engine::~Engine() = default;
+
+Engine::Run Engine::run(const Scenario& scenario, const Registration& registration) {
+  return implementation_->run(scenario, registration);
+}
+
+std::string Engine::describe_workers() const { return implementation_->describe(); }
+
+}  // namespace ipctorture

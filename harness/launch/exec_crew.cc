@@ -1,0 +1,144 @@
+// Workers as separate programs, started through Boost.Process: they share nothing with the
+// supervisor but standard input and the files named there, as if each had been started from its own
+// terminal.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/process/args.hpp>
+#include <boost/process/child.hpp>
+#include <boost/process/io.hpp>
+#include <boost/process/pipe.hpp>
+
+#include "harness/base/futex.h"
+#include "harness/launch/crew.h"
+#include "harness/launch/exec_worker.h"
+#include "harness/work/lane_plan.h"
+
+namespace ipctorture {
+namespace {
+
+namespace process = boost::process;
+
+constexpr std::uint64_t exec_records_max = 1u
+                                           << 16;  // exec scenarios are small; lanes are real files
+constexpr std::int64_t look_every_ns = 500'000;    // separate programs ring no bell
+
+class ExecCrew final : public Crew {
+ public:
+  ExecCrew(std::string program, std::string directory)
+      : program_(std::move(program)), directory_(std::move(directory)) {}
+
+  ~ExecCrew() override { reset(); }
+
+  void start(const CrewJob& job) override {
+    reset();
+    StartLine line{.scenario = job.scenario, .options = job.options};
+    const std::uint64_t records = std::min(job.journal_records, exec_records_max);
+    for (unsigned lane = 0; lane < job.scenario.lanes(); ++lane) {
+      const std::string path = directory_ + "/lane-" + std::to_string(lane);
+      const Descriptor fd = own_descriptor(
+          ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), "open", path);
+      paths_.push_back(path);
+      if (::ftruncate(fd.get(), static_cast<off_t>(lane_bytes(records))) != 0) {
+        throw_system_error("ftruncate", path);
+      }
+      mappings_.emplace_back(fd.get(), lane_bytes(records), path);
+      Lane(mappings_.back().data()).reset(job.stamp_source, job.serialised, records);
+      line.lanes.push_back(path);
+    }
+    for (unsigned worker = 0; worker < worker_count(job.scenario); ++worker) {
+      line.worker = worker;
+      start_worker(start_line(line));
+    }
+  }
+
+  Lane lane(unsigned lane) const override { return Lane(mappings_.at(lane).data()); }
+  bool finished(unsigned worker) const override { return workers_.at(worker).gone; }
+
+  void kill(unsigned worker) override {
+    Worker& target = workers_.at(worker);
+    if (!target.gone) ::kill(target.child.id(), SIGKILL);
+  }
+
+  std::vector<WorkerExit> collect_exits() override {
+    std::vector<WorkerExit> exits;
+    for (unsigned i = 0; i < workers_.size(); ++i) {
+      Worker& worker = workers_[i];
+      std::error_code error;
+      if (worker.gone || worker.child.running(error)) continue;
+      worker.gone = true;
+      const int status = worker.child.native_exit_code();
+      if (status != 0) exits.push_back({.worker = i, .status = status});
+    }
+    return exits;
+  }
+
+  void wait(Deadline deadline) override {
+    const timespec pause = to_timespec(std::min(deadline.remaining(), look_every_ns));
+    ::nanosleep(&pause, nullptr);
+  }
+
+  std::string output(unsigned worker) const override {
+    const int fd = workers_.at(worker).output.get();
+    const off_t size = ::lseek(fd, 0, SEEK_END);
+    std::string text(static_cast<std::size_t>(std::clamp<off_t>(size, 0, 4096)), '\0');
+    const ssize_t got = ::pread(fd, text.data(), text.size(), std::max<off_t>(0, size - 4096));
+    text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    return text;
+  }
+
+ private:
+  struct Worker {
+    process::child child;
+    process::opstream input;  // stays open: a worker may take its end as the supervisor's end
+    Descriptor output;
+    bool gone = false;
+  };
+
+  void start_worker(const std::string& line) {
+    Worker& worker = workers_.emplace_back();
+    worker.output = create_unnamed_memory("worker-output", 0, Backing::sparse);
+    const std::string path = "/proc/self/fd/" + std::to_string(worker.output.get());
+    // The child opens what the supervisor's descriptor names: appended to by both streams.
+    FILE* sink = ::fopen(path.c_str(), "a");
+    if (sink == nullptr) throw_system_error("fopen", path);
+    try {
+      worker.child =
+          process::child(program_, process::args = {"worker"},
+                         process::std_in<worker.input, (process::std_out & process::std_err)> sink);
+    } catch (...) {
+      ::fclose(sink);
+      throw;
+    }
+    ::fclose(sink);
+    worker.input << line << std::flush;
+  }
+
+  void reset() {
+    for (Worker& worker : workers_) {
+      if (!worker.gone) worker.child.terminate();
+      std::error_code ignored;
+      worker.child.wait(ignored);
+    }
+    workers_.clear();
+    mappings_.clear();
+    for (const std::string& path : paths_) ::unlink(path.c_str());
+    paths_.clear();
+  }
+
+  std::string program_, directory_;
+  std::vector<SharedMapping> mappings_;
+  std::vector<std::string> paths_;
+  std::vector<Worker> workers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Crew> make_exec_crew(const std::string& worker_program,
+                                     const std::string& directory) {
+  return std::make_unique<ExecCrew>(worker_program, directory);
+}
+
+}  // namespace ipctorture

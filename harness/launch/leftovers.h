@@ -1,0 +1,22 @@
+// What a scenario left on the machine after its transport was destroyed: files, shared memory
+// objects, message queues, System V segments. Looked for by the scenario's names and by creator.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "harness/history/history.h"
+#include "harness/transport/transport.h"
+
+namespace ipctorture {
+
+// Fact::leaked, one per kind. `thorough` also walks /dev/shm, /dev/mqueue and /proc/sysvipc (about
+// 0.2 ms); without it only the scenario's own directory.
+enum class Search { directory_only, thorough };
+std::vector<Evidence> find_leftovers(const Options& options, Search search);
+
+// How many System V segments this process created that still exist. Queues and semaphore sets do
+// not tell who made them; the campaign compares their number before and after.
+unsigned count_own_sysv_segments();
+
+}  // namespace ipctorture

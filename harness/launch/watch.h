@@ -1,0 +1,77 @@
+// Watches workers from outside, through /proc: who sleeps, who is starved, who hangs. Gathers the
+// evidence that liveness oracles need; judges nothing itself.
+//
+// A thread is called asleep between two samples when it was not runnable at either and neither its
+// context switch counts nor its journal moved: then it did not run in between.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/base/clock.h"
+#include "harness/history/history.h"
+#include "harness/history/lane.h"
+
+namespace ipctorture {
+
+struct ThreadSample {
+  bool asleep = false;  // in an interruptible or uninterruptible sleep, or stopped
+  std::uint64_t switches = 0;
+  std::int64_t starved_ns = 0;
+};
+// Nothing when the thread is gone or /proc refuses.
+std::optional<ThreadSample> sample_thread(pid_t pid, pid_t tid);
+
+// Where a process hangs: its stack by eu-stack where ptrace is allowed, else wait channel and
+// system call. Takes 10-30 ms; bounded to 8 KiB and 2 s.
+std::string describe_hang(pid_t pid, pid_t tid);
+
+class Watch {
+ public:
+  static constexpr std::int64_t sample_every_ns = 50'000'000;
+  static constexpr std::int64_t deadlock_after_ns = 100'000'000;
+
+  explicit Watch(const StampProperties& stamps) : stamps_(stamps) {}
+
+  // A new scenario with these lanes.
+  void begin(std::vector<Lane> lanes);
+  // Samples every lane when the last sample is old enough.
+  void tick(Instant now);
+  // The supervisor meant to sleep until `due` and was run only `now`.
+  void note_wakeup(Instant due, Instant now);
+  // Every lane has slept for deadlock_after_ns, each in an operation without deadline or waiting
+  // for an order that nobody gave, and at least one is in an operation.
+  bool nothing_can_move() const;
+  // Ends open intervals and hands the evidence over.
+  std::vector<Evidence> take_evidence();
+  void add(Evidence evidence) { evidence_.push_back(std::move(evidence)); }
+  // A fact about the whole scenario that held for the last `ns`; its value is `ns`.
+  void add_interval(Fact fact, std::int64_t ns);
+  Stamp stamp() const { return stamp_plain(stamps_.source); }
+
+ private:
+  struct Watched {
+    Lane lane;
+    bool known = false;  // the fields below hold a sample
+    std::uint64_t head = 0;
+    ThreadSample sample;
+    Instant taken = 0;
+    Stamp stamp = 0;
+    Instant asleep_since = 0;  // 0: not asleep
+    Stamp asleep_from = 0;
+    bool untimed = false;
+  };
+  void observe(Watched& watched, int number, Instant now);
+  void end_sleep(Watched& watched, int number);
+
+  StampProperties stamps_;
+  std::vector<Watched> lanes_;
+  std::vector<Evidence> evidence_;
+  Instant last_tick_ = 0;
+};
+
+}  // namespace ipctorture

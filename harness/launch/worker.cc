@@ -1,0 +1,183 @@
+#include "harness/launch/worker.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <exception>
+#include <thread>
+
+#include "harness/base/futex.h"
+#include "harness/base/prng.h"
+#include "harness/work/lane_work.h"
+
+namespace ipctorture {
+namespace {
+
+// The free engine's stage: choices from a seeded generator, time from the kernel.
+class FreeStage final : public Stage {
+ public:
+  FreeStage(std::uint64_t seed, unsigned lane_number, Lane lane, std::atomic<std::uint32_t>* bell)
+      : prng_(mix64(seed ^ mix64(lane_number + 1))), header_(lane.header()), bell_(bell) {}
+
+  std::uint64_t draw(std::uint64_t bound) override { return prng_.below(bound); }
+
+  void enter(LaneState state) override {
+    header_.state.store(static_cast<std::uint32_t>(state), std::memory_order_seq_cst);
+    if (bell_ == nullptr || state == LaneState::running || state == LaneState::closing) return;
+    bell_->fetch_add(1, std::memory_order_seq_cst);
+    futex_wake(*bell_);
+  }
+
+  std::uint32_t wait_for_order(std::uint32_t obeyed) override {
+    for (;;) {
+      const std::uint32_t word = header_.order.load(std::memory_order_acquire);
+      if (word != obeyed) return word;
+      futex_wait(header_.order, obeyed, Deadline::never());
+    }
+  }
+
+  bool stopped() const override { return header_.stop.load(std::memory_order_relaxed) != 0; }
+  void sleep_ns(std::int64_t ns) override {
+    const timespec duration = to_timespec(ns);
+    ::clock_nanosleep(CLOCK_MONOTONIC, 0, &duration, nullptr);
+  }
+  void spin_ns(std::int64_t ns) override {
+    for (const Instant until = monotonic_now() + ns; monotonic_now() < until;) {
+    }
+  }
+  void yield() override { ::sched_yield(); }
+
+  // Second field of schedstat: ns spent runnable on a run queue
+  // (Documentation/scheduler/sched-stats).
+  std::int64_t starved_ns() const override {
+    const Descriptor fd(::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC));
+    char text[96] = {};
+    if (!fd.valid() || ::read(fd.get(), text, sizeof text - 1) <= 0) return 0;
+    long long running = 0, waiting = 0;
+    return std::sscanf(text, "%lld %lld", &running, &waiting) == 2 ? waiting : 0;
+  }
+
+ private:
+  Prng prng_;
+  LaneHeader& header_;
+  std::atomic<std::uint32_t>* bell_;
+};
+
+std::vector<Descriptor> duplicate(const std::vector<Descriptor>& handles) {
+  std::vector<Descriptor> copies;
+  for (const Descriptor& handle : handles) {
+    copies.push_back(own_descriptor(::fcntl(handle.get(), F_DUPFD_CLOEXEC, 0), "fcntl", "handle"));
+  }
+  return copies;
+}
+
+void fail_lane(Lane lane, int error, const char* what) {
+  lane.header().error = error;
+  std::strncpy(lane.header().error_text, what, sizeof lane.header().error_text - 1);
+}
+
+// One lane, on the calling thread.
+void run_lane(const WorkerJob& job, const LanePlan& plan,
+              std::vector<std::vector<Descriptor>> handles) {
+  const Lane lane = job.lanes[plan.lane];
+  lane.header().pid.store(::getpid(), std::memory_order_relaxed);
+  lane.header().tid.store(::gettid(), std::memory_order_release);
+  FreeStage stage(job.scenario->seed, plan.lane, lane, job.bell);
+  try {
+    std::vector<std::unique_ptr<Transport>> transports;
+    LaneJob lane_job{.scenario = job.scenario,
+                     .contract = &job.registration->contract,
+                     .plan = plan,
+                     .lane = lane};
+    for (unsigned channel = 0; channel < job.options.size(); ++channel) {
+      transports.push_back(
+          job.registration->make(job.options[channel], std::move(handles[channel])));
+      lane_job.transports.push_back(transports.back().get());
+      lane_job.tokens.push_back(job.options[channel].token);
+    }
+    work(lane_job, stage);
+  } catch (const std::system_error& e) {
+    fail_lane(lane, e.code().value(), e.what());
+    stage.enter(LaneState::failed);
+  } catch (const std::exception& e) {
+    fail_lane(lane, 0, e.what());
+    stage.enter(LaneState::failed);
+  }
+}
+
+void place(const Scenario& scenario, unsigned worker) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  // Online processors; the kernel cuts the mask to what this container allows.
+  const long cpus = std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
+  for (long cpu = 0; cpu < cpus; ++cpu) CPU_SET(cpu, &allowed);
+  if (scenario.pinning != Pinning::none) {
+    CPU_ZERO(&allowed);
+    CPU_SET(scenario.pinning == Pinning::one_core ? 0 : worker % cpus, &allowed);
+  }
+  ::sched_setaffinity(0, sizeof allowed, &allowed);
+  if (scenario.nice_max > 0) {
+    ::setpriority(PRIO_PROCESS, 0, static_cast<int>(worker * 7 % (scenario.nice_max + 1)));
+  }
+}
+
+}  // namespace
+
+int count_descriptors() {
+  DIR* directory = ::opendir("/proc/self/fd");
+  if (directory == nullptr) return -1;
+  int count = -1;  // its own
+  while (const dirent* entry = ::readdir(directory)) count += entry->d_name[0] != '.';
+  ::closedir(directory);
+  return count;
+}
+
+int count_mappings() {
+  const Descriptor fd(::open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return -1;
+  int lines = 0;
+  char text[4096];
+  for (ssize_t got; (got = ::read(fd.get(), text, sizeof text)) > 0;) {
+    for (ssize_t i = 0; i < got; ++i) lines += text[i] == '\n';
+  }
+  return lines;
+}
+
+void run_worker_job(WorkerJob job) {
+  std::vector<LanePlan> plans;
+  for (unsigned lane = 0; lane < job.scenario->lanes(); ++lane) {
+    const LanePlan plan = plan_lane(*job.scenario, lane);
+    if (plan.worker == job.worker) plans.push_back(plan);
+  }
+  if (plans.empty()) return;
+  place(*job.scenario, job.worker);
+  LaneHeader& first = job.lanes[plans.front().lane].header();
+  std::size_t handles = 0;
+  for (const auto& of_channel : job.handles) handles += of_channel.size();
+  if (job.scenario->count_resources) {
+    first.descriptors_before = count_descriptors() - static_cast<int>(handles);
+    first.mappings_before = count_mappings();
+  }
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < plans.size(); ++i) {
+    std::vector<std::vector<Descriptor>> copies;
+    for (const auto& of_channel : job.handles) copies.push_back(duplicate(of_channel));
+    threads.emplace_back([&job, plan = plans[i], copies = std::move(copies)]() mutable {
+      run_lane(job, plan, std::move(copies));
+    });
+  }
+  run_lane(job, plans.front(), std::move(job.handles));
+  for (auto& thread : threads) thread.join();
+  if (job.scenario->count_resources) {
+    first.descriptors_after = count_descriptors();
+    first.mappings_after = count_mappings();
+  }
+}
+
+}  // namespace ipctorture

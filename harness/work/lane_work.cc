@@ -1,0 +1,477 @@
+#include "harness/work/lane_work.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <exception>
+#include <system_error>
+
+#include "harness/scenario/message.h"
+
+namespace ipctorture {
+namespace {
+
+constexpr std::uint32_t identified_bytes = 8;       // from here on a message names itself wholly
+constexpr int errors_max = 3;                       // consecutive; then the lane gives up
+constexpr std::uint64_t polls_max = 20'000;         // journalled refusals and empties of one lane
+constexpr std::uint64_t journal_reserve = 64;       // records kept for the end of the workload
+constexpr std::int64_t late_noted_ns = 10'000'000;  // overruns above this are journalled
+
+class LaneWork {
+ public:
+  LaneWork(const LaneJob& job, Stage& stage)
+      : scenario_(*job.scenario),
+        contract_(*job.contract),
+        job_(job),
+        plan_(job.plan),
+        header_(job.lane.header()),
+        journal_(job.lane),
+        stage_(stage) {
+    const std::size_t bytes = std::max<std::size_t>(scenario_.largest_message(), identified_bytes);
+    outgoing_.resize(scenario_.oversize_permille > 0 ? contract_.message_max + std::size_t{1}
+                                                     : bytes);
+    incoming_.resize(bytes);
+  }
+
+  void run() {
+    if (plan_.late) obeyed_ = stage_.wait_for_order(obeyed_);
+    if (order() != Order::close) {
+      if (!attach()) return;
+      if (!plan_.late) {
+        stage_.enter(LaneState::ready);
+        obeyed_ = stage_.wait_for_order(obeyed_);
+      }
+      take_order();
+      if (order() != Order::close) {
+        workload();
+        serve_orders();
+      }
+      close_endpoints();
+    }
+    stage_.enter(LaneState::done);
+  }
+
+ private:
+  Order order() const { return static_cast<Order>(obeyed_ & 255); }
+
+  bool attach() {
+    stage_.enter(LaneState::attaching);
+    for (unsigned channel = 0; channel < scenario_.channels(); ++channel) {
+      for (const Role role : {Role::producer, Role::consumer}) {
+        const int index =
+            role == Role::producer ? plan_.producer_on[channel] : plan_.consumer_on[channel];
+        if (index < 0) continue;
+        auto& slot = (role == Role::producer ? senders_ : receivers_)[channel];
+        journal_.begin(Op::attach, channel, DeadlineMode::at, 0, 0);
+        try {
+          slot = job_.transports[channel]->attach(
+              role, static_cast<unsigned>(index),
+              Deadline::in(std::chrono::nanoseconds(attach_patience_ns)));
+          journal_.end(journal_.returned(), Outcome::ok, 0);
+        } catch (const std::system_error& e) {
+          return fail(e.code().value(), e.what());
+        } catch (const std::exception& e) {
+          return fail(0, e.what());
+        }
+      }
+    }
+    return true;
+  }
+
+  bool fail(int error, const char* what) {
+    journal_.end(journal_.returned(), Outcome::error, static_cast<std::uint16_t>(error));
+    header_.error = error;
+    std::strncpy(header_.error_text, what, sizeof header_.error_text - 1);
+    senders_ = {};
+    receivers_ = {};
+    stage_.enter(LaneState::failed);
+    return false;
+  }
+
+  void workload() {
+    EndedBy ended;
+    if (scenario_.workload == Workload::request_reply) {
+      ended = plan_.role == Role::producer ? run_client() : run_server();
+    } else {
+      ended = plan_.role == Role::producer ? produce() : consume(0);
+    }
+    finish(ended);
+  }
+
+  void finish(EndedBy ended) {
+    ended_ = ended;
+    if (!journal_.room(1)) return;
+    journal_.note(Op::finished, 0, 0, 0, static_cast<std::uint16_t>(ended));
+  }
+
+  // --- producing -------------------------------------------------------------------------------
+
+  EndedBy produce() {
+    std::uint64_t done = 0;
+    if (scenario_.fill_first) {
+      done = fill();
+      pause_for_order();
+    }
+    std::uint64_t since_gap = 0;
+    for (; done < plan_.quota; ++done) {
+      if (order() == Order::close) return EndedBy::order;
+      if (!journal_.room(journal_reserve)) return EndedBy::journal_full;
+      if (scenario_.gap_after > 0 && since_gap++ == scenario_.gap_after) {
+        pause_for_order();
+        since_gap = 1;
+      }
+      if (const EndedBy ended = send_data(); ended != EndedBy::quota) return ended;
+      producer_noise(done);
+    }
+    return EndedBy::quota;
+  }
+
+  // Sends without waiting until the transport says full.
+  std::uint64_t fill() {
+    const std::uint64_t bound =
+        contract_.when_full == WhenFull::blocks || contract_.when_full == WhenFull::rejects
+            ? plan_.quota
+            : std::min<std::uint64_t>(plan_.quota, 4 * std::uint64_t{scenario_.capacity});
+    const DeadlineMode mode = contract_.deadline_now ? DeadlineMode::now : DeadlineMode::at;
+    for (std::uint64_t done = 0; done < bound; ++done) {
+      if (!journal_.room(journal_reserve)) return done;
+      compose(0, MessageKind::data, draw_size());
+      if (send_composed(0, mode) != Outcome::ok) return done;
+      ++next_[0];
+    }
+    return bound;
+  }
+
+  void pause_for_order() {
+    stage_.enter(LaneState::parked);
+    obeyed_ = stage_.wait_for_order(obeyed_);
+    take_order();
+  }
+
+  // In this order: whoever sees the order taken sees the lane running, or already past it.
+  void take_order() {
+    stage_.enter(LaneState::running);
+    header_.obeyed.store(obeyed_, std::memory_order_release);
+  }
+
+  EndedBy send_data() {
+    if (chance(scenario_.oversize_permille)) send_oversize();
+    if (composed_ && chance(scenario_.repeat_permille)) {
+      journal_.note(Op::repeated, 0, last_.packed());
+      return send_until_settled(0);
+    }
+    compose(0, MessageKind::data, draw_size());
+    const EndedBy ended = send_until_settled(0);
+    ++next_[0];
+    return ended;
+  }
+
+  // Retries what was refused until it is accepted or its fate is unknown.
+  EndedBy send_until_settled(unsigned channel) {
+    int errors = 0;
+    std::int64_t backoff_ns = 20'000;
+    for (;;) {
+      switch (send_composed(channel, draw_mode(scenario_.send_deadlines))) {
+        case Outcome::ok:
+        case Outcome::unknown:
+          return EndedBy::quota;
+        case Outcome::closed:
+          return EndedBy::closed;
+        case Outcome::full:
+        case Outcome::timed_out:
+          if (++polls_ > polls_max) never_poll_ = true;
+          stage_.sleep_ns(backoff_ns);
+          backoff_ns = std::min<std::int64_t>(backoff_ns * 2, 5'000'000);
+          break;
+        default:
+          if (++errors >= errors_max) return EndedBy::error;
+      }
+      if (stage_.stopped()) return EndedBy::order;
+      if (!journal_.room(journal_reserve)) return EndedBy::journal_full;
+    }
+  }
+
+  void send_oversize() {
+    composed_ = false;
+    size_ = contract_.message_max + 1;
+    last_ = id_of_next(0, MessageKind::data);
+    // The content of a message that must be refused does not matter.
+    std::memset(outgoing_.data(), 0x5a, size_);
+    send_composed(0, draw_mode(scenario_.send_deadlines));
+    ++next_[0];
+  }
+
+  MessageId id_of_next(unsigned channel, MessageKind kind) const {
+    return {.sequence = next_[channel],
+            .producer = static_cast<std::uint8_t>(plan_.producer_on[channel]),
+            .kind = kind};
+  }
+
+  void compose(unsigned channel, MessageKind kind, std::uint32_t size) {
+    last_ = id_of_next(channel, kind);
+    size_ = size;
+    priority_ = kind == MessageKind::data && contract_.priorities > 1
+                    ? static_cast<std::uint8_t>(stage_.draw(contract_.priorities))
+                    : std::uint8_t{0};
+    compose_message({outgoing_.data(), size_}, last_, channel, job_.tokens[channel]);
+    composed_ = true;
+  }
+
+  Outcome send_composed(unsigned channel, DeadlineMode mode) {
+    const Deadline deadline = deadline_of(mode, scenario_.send_deadlines);
+    const Instant started = mode == DeadlineMode::now ? monotonic_now() : deadline.instant();
+    journal_.begin(Op::send, channel, mode, last_.packed(), size_, priority_);
+    const IoResult result =
+        senders_[channel]->send({outgoing_.data(), size_}, {.priority = priority_}, deadline);
+    const Stamp returned = journal_.returned();
+    if (result.outcome == Outcome::ok) journal_.count_accepted();
+    journal_.end(
+        returned, result.outcome,
+        result.outcome == Outcome::ok ? priority_ : static_cast<std::uint16_t>(result.error));
+    if (mode != DeadlineMode::never) note_if_late(channel, started);
+    return result.outcome;
+  }
+
+  void producer_noise(std::uint64_t done) {
+    noise(scenario_.producer_noise, done);
+    if (scenario_.burst > 0 && (done + 1) % scenario_.burst == 0) {
+      stage_.sleep_ns(std::int64_t{scenario_.burst_pause_us} * 1000);
+    }
+  }
+
+  // --- consuming -------------------------------------------------------------------------------
+
+  // Receives until closed, a mark, or an order to stop; or `quota` messages if that is not 0.
+  EndedBy consume(std::uint64_t quota) {
+    int errors = 0;
+    for (std::uint64_t done = 0;;) {
+      if (!journal_.room(journal_reserve)) return EndedBy::journal_full;
+      const Outcome outcome = receive_one(0, draw_mode(scenario_.receive_deadlines));
+      switch (outcome) {
+        case Outcome::ok:
+          errors = 0;
+          ++done;
+          if (received_.kind == MessageKind::mark) return EndedBy::mark;
+          if (done == quota) return EndedBy::quota;
+          noise(scenario_.consumer_noise, done);
+          if (scenario_.consumer_delay_us > 0) {
+            stage_.sleep_ns(std::int64_t{scenario_.consumer_delay_us} * 1000);
+          }
+          break;
+        case Outcome::closed:
+          return EndedBy::closed;
+        case Outcome::empty:
+        case Outcome::timed_out:
+          if (++polls_ > polls_max) never_poll_ = true;
+          if (stage_.stopped()) return EndedBy::order;
+          noise(scenario_.consumer_noise, done);
+          break;
+        default:
+          if (++errors >= errors_max) return EndedBy::error;
+      }
+    }
+  }
+
+  Outcome receive_one(unsigned channel, DeadlineMode mode) {
+    const Deadline deadline = deadline_of(mode, scenario_.receive_deadlines);
+    const Instant started = mode == DeadlineMode::now ? monotonic_now() : deadline.instant();
+    journal_.begin(Op::receive, channel, mode, 0, 0);
+    const IoResult result = receivers_[channel]->receive(incoming_, deadline);
+    const Stamp returned = journal_.returned();
+    if (result.outcome == Outcome::ok) {
+      const std::size_t size = std::min(result.size, incoming_.size());
+      const Examined examined =
+          examine_message({incoming_.data(), size}, channel, job_.tokens[channel]);
+      received_ = examined.content == Content::intact ? examined.id : MessageId{};
+      journal_.count_received();
+      journal_.end_received(returned, examined.id.packed(), static_cast<std::uint32_t>(result.size),
+                            static_cast<std::uint16_t>(static_cast<unsigned>(examined.content) |
+                                                       unsigned{result.priority} << 8));
+      if (result.missed > 0) journal_.note(Op::missed, channel, result.missed);
+    } else {
+      journal_.end(returned, result.outcome, static_cast<std::uint16_t>(result.error));
+    }
+    if (mode != DeadlineMode::never) note_if_late(channel, started);
+    return result.outcome;
+  }
+
+  // --- request and reply -----------------------------------------------------------------------
+
+  EndedBy run_client() {
+    std::uint64_t sent = 0, replies = 0;
+    const std::uint64_t window = std::max(1u, scenario_.window);
+    while (replies < plan_.quota) {
+      if (!journal_.room(journal_reserve)) return EndedBy::journal_full;
+      if (sent < plan_.quota && sent - replies < window) {
+        if (const EndedBy ended = send_data(); ended != EndedBy::quota) return ended;
+        producer_noise(sent++);
+        continue;
+      }
+      const EndedBy ended = await_one(1);
+      if (ended != EndedBy::quota) return ended;
+      ++replies;
+      noise(scenario_.consumer_noise, replies);
+    }
+    return EndedBy::quota;
+  }
+
+  EndedBy run_server() {
+    for (std::uint64_t done = 0;; ++done) {
+      if (const EndedBy ended = await_one(0); ended != EndedBy::quota) return ended;
+      if (received_.kind == MessageKind::mark) return EndedBy::mark;
+      compose(1, MessageKind::reply, draw_size());
+      const EndedBy ended = send_until_settled(1);
+      ++next_[1];
+      if (ended != EndedBy::quota) return ended;
+      noise(scenario_.consumer_noise, done);
+    }
+  }
+
+  // One message from `channel`: quota; or why there will be none.
+  EndedBy await_one(unsigned channel) {
+    for (int errors = 0; errors < errors_max;) {
+      if (!journal_.room(journal_reserve)) return EndedBy::journal_full;
+      switch (receive_one(channel, draw_mode(scenario_.receive_deadlines))) {
+        case Outcome::ok:
+          return EndedBy::quota;
+        case Outcome::closed:
+          return EndedBy::closed;
+        case Outcome::empty:
+        case Outcome::timed_out:
+          if (++polls_ > polls_max) never_poll_ = true;
+          if (stage_.stopped()) return EndedBy::order;
+          break;
+        default:
+          ++errors;
+      }
+    }
+    return EndedBy::error;
+  }
+
+  // --- orders and the end ----------------------------------------------------------------------
+
+  void serve_orders() {
+    if (plan_.leaves_early || ended_ == EndedBy::closed || ended_ == EndedBy::error) return;
+    if (order() == Order::close) return;
+    const bool producer_ends_alone =
+        plan_.role == Role::producer && contract_.reports_closed && !scenario_.handoff;
+    if (producer_ends_alone) return;
+    for (;;) {
+      stage_.enter(plan_.role == Role::producer ? LaneState::sent_all : LaneState::parked);
+      obeyed_ = stage_.wait_for_order(obeyed_);
+      const std::uint64_t argument = (obeyed_ >> 8) & 0xffff;
+      take_order();
+      if (order() == Order::close) return;
+      if (order() == Order::send && plan_.role == Role::producer) send_ordered(argument);
+      if (order() == Order::receive && plan_.role == Role::consumer) {
+        const EndedBy ended = consume(argument);
+        if (ended == EndedBy::closed) return finish(ended);
+      }
+    }
+  }
+
+  void send_ordered(std::uint64_t count) {
+    const auto kind =
+        static_cast<MessageKind>(header_.order_kind.load(std::memory_order_acquire) & 3);
+    for (std::uint64_t i = 0; i < count && journal_.room(journal_reserve / 2); ++i) {
+      const std::uint32_t size = std::max(draw_size(), identified_bytes);
+      compose(0, kind, std::min(size, static_cast<std::uint32_t>(outgoing_.size())));
+      send_until_settled(0);
+      ++next_[0];
+    }
+  }
+
+  void close_endpoints() {
+    stage_.enter(LaneState::closing);
+    for (unsigned channel = 0; channel < scenario_.channels(); ++channel) {
+      for (auto* endpoint : {&senders_[channel], &receivers_[channel]}) {
+        if (*endpoint == nullptr) continue;
+        if (journal_.room(1)) {
+          const Deadline deadline = Deadline::in(std::chrono::nanoseconds(close_patience_ns));
+          journal_.begin(Op::close, channel, DeadlineMode::at, 0, 0);
+          const IoResult result = (*endpoint)->close(deadline);
+          journal_.end(journal_.returned(), result.outcome,
+                       static_cast<std::uint16_t>(result.error));
+        }
+        endpoint->reset();
+      }
+    }
+  }
+
+  // --- chance ----------------------------------------------------------------------------------
+
+  bool chance(std::uint32_t permille) {
+    return permille > 0 && stage_.draw(1000) >= 1000 - permille;
+  }
+
+  std::uint32_t draw_size() {
+    const std::uint32_t count = std::clamp(scenario_.size_count, 1u, sizes_max);
+    return scenario_.sizes[count == 1 ? 0 : stage_.draw(count)];
+  }
+
+  DeadlineMode draw_mode(const DeadlineMix& mix) {
+    if (mix.now_permille == 0 && mix.at_permille == 0) return DeadlineMode::never;
+    const std::uint64_t drawn = stage_.draw(1000);
+    if (drawn < mix.now_permille && !never_poll_) return DeadlineMode::now;
+    if (drawn < std::uint64_t{mix.now_permille} + mix.at_permille) return DeadlineMode::at;
+    return DeadlineMode::never;
+  }
+
+  static Deadline deadline_of(DeadlineMode mode, const DeadlineMix& mix) {
+    if (mode == DeadlineMode::now) return Deadline::now();
+    if (mode == DeadlineMode::never) return Deadline::never();
+    return Deadline::in(std::chrono::microseconds(mix.at_us));
+  }
+
+  // `due`: when the operation should have returned at the latest.
+  void note_if_late(unsigned channel, Instant due) {
+    const std::int64_t overrun = monotonic_now() - due;
+    if (overrun < late_noted_ns || !journal_.room(1)) return;
+    const std::int64_t starved = stage_.starved_ns();
+    const std::int64_t meanwhile = std::max<std::int64_t>(0, starved - starved_before_);
+    starved_before_ = starved;
+    journal_.note(Op::late, channel, static_cast<std::uint64_t>(overrun),
+                  static_cast<std::uint32_t>(std::min<std::int64_t>(meanwhile / 1000, UINT32_MAX)));
+  }
+
+  void noise(const Noise& noise, std::uint64_t done) {
+    if (chance(noise.yield_permille)) stage_.yield();
+    if (chance(noise.spin_permille)) {
+      stage_.spin_ns(static_cast<std::int64_t>(stage_.draw(noise.spin_max_ns + std::uint64_t{1})));
+    }
+    if (chance(noise.sleep_permille)) {
+      stage_.sleep_ns(
+          1000 * static_cast<std::int64_t>(stage_.draw(noise.sleep_max_us + std::uint64_t{1})));
+    }
+    const bool starved_phase = scenario_.starved_worker == plan_.worker + 1 &&
+                               done >= scenario_.messages / 3 && done < scenario_.messages * 2 / 3;
+    if (starved_phase) stage_.sleep_ns(std::int64_t{noise.sleep_max_us} * 1000);
+  }
+
+  const Scenario& scenario_;
+  const Contract& contract_;
+  const LaneJob& job_;
+  const LanePlan plan_;
+  LaneHeader& header_;
+  Journal journal_;
+  Stage& stage_;
+  std::array<std::unique_ptr<Endpoint>, 2> senders_, receivers_;  // [channel]
+  std::vector<std::byte> outgoing_, incoming_;
+  std::array<std::uint64_t, 2> next_{};  // sequence of the next message, per channel
+  std::uint32_t obeyed_ = 0;             // the last order taken
+  std::uint32_t size_ = 0;               // of the composed message
+  MessageId last_;                       // the composed message
+  MessageId received_;                   // the last intact one
+  bool composed_ = false;
+  bool never_poll_ = false;
+  std::uint8_t priority_ = 0;
+  std::uint64_t polls_ = 0;
+  std::int64_t starved_before_ = 0;
+  EndedBy ended_ = EndedBy::quota;
+};
+
+}  // namespace
+
+void work(const LaneJob& job, Stage& stage) { LaneWork(job, stage).run(); }
+
+}  // namespace ipctorture

@@ -1,0 +1,31 @@
+// What an engine gives to a workload: choices, orders, pauses. The free engine answers from a
+// seeded generator and the kernel's clock; the controlled engine decides everything itself.
+#pragma once
+
+#include <cstdint>
+
+#include "harness/base/clock.h"
+#include "harness/history/lane.h"
+
+namespace ipctorture {
+
+// One per worker thread; not thread-safe.
+class Stage {
+ public:
+  virtual ~Stage() = default;
+  // A choice in [0, bound); 0 is the default that a shrinker aims for.
+  virtual std::uint64_t draw(std::uint64_t bound) = 0;
+  // Publishes what this lane does now, and tells the supervisor.
+  virtual void enter(LaneState state) = 0;
+  // Waits, outside any operation, until the order word differs from `obeyed`; returns the new word.
+  virtual std::uint32_t wait_for_order(std::uint32_t obeyed) = 0;
+  // The supervisor wants the workload to end at the next chance.
+  virtual bool stopped() const = 0;
+  virtual void sleep_ns(std::int64_t ns) = 0;
+  virtual void spin_ns(std::int64_t ns) = 0;
+  virtual void yield() = 0;
+  // How long this thread has been runnable without running, since it began; 0 where unknown.
+  virtual std::int64_t starved_ns() const = 0;
+};
+
+}  // namespace ipctorture
