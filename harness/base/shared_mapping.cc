@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <cstdint>
 
 namespace ipctorture {
 
@@ -62,10 +65,23 @@ Descriptor open_shared_object(const std::string& name, std::size_t* bytes) {
   return fd;
 }
 
+std::string shared_object_lack(std::size_t bytes) {
+  struct statvfs status{};
+  if (::statvfs("/dev/shm", &status) != 0) {
+    return "statvfs /dev/shm: " + std::generic_category().message(errno);
+  }
+  const std::uint64_t room = std::uint64_t{status.f_bavail} * status.f_frsize;
+  if (bytes <= room || status.f_blocks == 0) return {};  // 0: a tmpfs without a limit
+  constexpr std::uint64_t mega = 1'000'000;
+  return "/dev/shm has " + std::to_string(room / mega) + " MB free, needs " +
+         std::to_string((bytes + mega - 1) / mega) + " MB";
+}
+
 void unlink_shared_object(const std::string& name) noexcept { ::shm_unlink(("/" + name).c_str()); }
 
 Descriptor create_unnamed_memory(const char* label, std::size_t bytes, Backing backing) {
-  Descriptor fd = own_descriptor(::memfd_create(label, MFD_CLOEXEC), "memfd_create", label);
+  Descriptor fd =
+      own_descriptor(::memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING), "memfd_create", label);
   if (backing == Backing::reserved) {
     reserve(fd.get(), bytes, label);
   } else if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {

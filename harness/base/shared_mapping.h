@@ -39,10 +39,13 @@ Descriptor create_shared_object(const std::string& name, std::size_t bytes);
 // Opens an existing one read-write; throws. `bytes` receives its size, which is never trusted
 // further.
 Descriptor open_shared_object(const std::string& name, std::size_t* bytes);
+// Why an object of `bytes` would not fit now ("/dev/shm has 60 MB free, needs 256 MB"); empty: it
+// would. A hint for people: only creating it tells for certain.
+std::string shared_object_lack(std::size_t bytes);
 // Unlinks; a missing name is no error.
 void unlink_shared_object(const std::string& name) noexcept;
 // Creates unnamed shared memory (memfd_create(2)) of `bytes` zeroes. `reserve` backs every page
-// now; without it pages appear as they are touched, for large sparse journals.
+// now; without it pages appear as they are touched, for large sparse journals. It may be sealed.
 enum class Backing { reserved, sparse };
 Descriptor create_unnamed_memory(const char* label, std::size_t bytes, Backing backing);
 

@@ -204,7 +204,7 @@ TEST_F(EngineTest, FindsFilesThatATransportLeft) {
   const auto left = facts(run("toy_leak_file"), Fact::leaked);
   ASSERT_EQ(left.size(), 1u);
   EXPECT_THAT(left[0].text, ::testing::EndsWith("/forgotten"));
-  ASSERT_EQ(::unlink(left[0].text.substr(5).c_str()), 0);
+  EXPECT_TRUE(facts(run("toy"), Fact::leaked).empty()) << "said twice";
 }
 
 TEST_F(EngineTest, SaysWhatAnAttachThrew) {

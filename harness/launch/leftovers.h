@@ -11,7 +11,7 @@
 namespace ipctorture {
 
 // Fact::leaked, one per kind. `thorough` also walks /dev/shm, /dev/mqueue and /proc/sysvipc (about
-// 0.2 ms); without it only the scenario's own directory.
+// 0.2 ms); without it only the scenario's own directory, which it empties.
 enum class Search { directory_only, thorough };
 std::vector<Evidence> find_leftovers(const Options& options, Search search);
 

@@ -15,7 +15,7 @@ namespace ipctorture {
 std::string scenario_to_json(
     const Scenario& scenario);  // pretty, stable field order, ends in newline
 
-// Throws std::invalid_argument: "scenario: sizes[2]: 4294967296 is above 2097152". Form and ranges
+// Throws std::invalid_argument: "scenario: sizes[2]: 4294967296 is above 1048576". Form and ranges
 // only: whether it suits a contract is scenario_faults'.
 Scenario scenario_from_json(std::string_view text);
 

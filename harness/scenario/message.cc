@@ -35,6 +35,7 @@ std::uint64_t body_key(MessageId id, unsigned channel, std::uint64_t token) {
 }  // namespace
 
 void compose_message(std::span<std::byte> to, MessageId id, unsigned channel, std::uint64_t token) {
+  if (to.empty()) return;
   const std::uint64_t head = head_word(id, channel, token);
   std::memcpy(to.data(), &head, std::min<std::size_t>(to.size(), 8));
   if (to.size() <= 8) return;
@@ -57,6 +58,7 @@ void compose_message(std::span<std::byte> to, MessageId id, unsigned channel, st
 
 Examined examine_message(std::span<const std::byte> message, unsigned channel,
                          std::uint64_t token) {
+  if (message.empty()) return {};
   std::uint64_t head = 0;
   std::memcpy(&head, message.data(), std::min<std::size_t>(message.size(), 8));
   Examined result;

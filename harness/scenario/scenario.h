@@ -87,7 +87,7 @@ struct Scenario {
   std::uint32_t nice_max = 0;        // worker i runs at nice (i * 7 % (nice_max + 1))
   std::uint32_t starved_worker = 0;  // 1 + index of a worker that sleeps sleep_max_us after every
                                      // operation during the middle third of its quota; 0: none
-  std::uint32_t burst = 0;  // messages between pauses of a producer; 0: none
+  std::uint32_t burst = 0;           // messages between pauses of a producer; 0: none
   std::uint32_t burst_pause_us = 0;
   std::uint32_t consumer_delay_us = 0;  // after every receive: a slow consumer
   // Before the workload: producers send until full (or their quota ends) while consumers wait.

@@ -1,0 +1,22 @@
+# ipctorture in a container, as an ordinary user.
+#
+#   docker build -t ipctorture .
+#   docker run --rm ipctorture                       # a minute over all transports
+#   docker run --rm --shm-size=1g --init ipctorture run 'shm_*' --time 10m
+#   docker run --rm ipctorture doctor                # what this container lacks
+FROM debian:12-slim AS build
+WORKDIR /src
+COPY ci/install-deps ci/install-deps
+RUN ci/install-deps run
+COPY . .
+RUN cmake --preset release && cmake --build --preset release --target ipctorture
+
+FROM debian:12-slim
+COPY ci/install-deps /usr/local/libexec/install-deps
+RUN /usr/local/libexec/install-deps use && rm -rf /var/lib/apt/lists/*
+COPY --from=build /src/build/release/ipctorture /usr/local/bin/ipctorture
+RUN useradd --create-home tester
+USER tester
+WORKDIR /home/tester
+ENTRYPOINT ["ipctorture"]
+CMD ["run"]

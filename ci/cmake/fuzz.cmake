@@ -1,0 +1,15 @@
+# libFuzzer targets: fuzz/NAME_fuzzer.cc as fuzz_NAME. The layers are instrumented by CMakeLists.txt, main() and the
+# engine come from libFuzzer. ci/fuzz runs them.
+if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  message(FATAL_ERROR "IPCTORTURE_FUZZ needs clang: cmake --preset fuzz")
+endif()
+add_custom_target(fuzzers)
+file(GLOB fuzz_sources CONFIGURE_DEPENDS fuzz/*_fuzzer.cc)
+foreach(source IN LISTS fuzz_sources)
+  get_filename_component(name ${source} NAME_WE)
+  string(REGEX REPLACE "_fuzzer$" "" name ${name})
+  add_executable(fuzz_${name} ${source})
+  target_link_libraries(fuzz_${name} PRIVATE ipctorture_report)
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers fuzz_${name})
+endforeach()

@@ -1,0 +1,76 @@
+// Delivery: nothing is received that was not sent, nothing twice, and where the contract says
+// exactly once nothing is lost (loss.cc, broadcast_loss.cc).
+//
+// Sound always for phantoms and duplicates: a send answered full, timed out, closed, too large or
+// error says that nothing happened; one of unknown fate may arrive once. Messages below 8 bytes
+// that cannot be told apart are counted per class, so a duplicate shows as one more than was sent.
+#include <fmt/format.h>
+
+#include "harness/check/oracles.h"
+
+namespace ipctorture {
+namespace {
+
+Charge duplicate(const Subject& subject, const ChannelIndex& channel, const Sighting& s) {
+  const std::string first = subject.lane(s.earlier.lane), second = subject.lane(s.receive.lane);
+  const std::string message = subject.message(channel, s.producer, s.offset);
+  const std::string more = and_more(channel.count(Anomaly::duplicate));
+  return {.symptom = "duplicate",
+          .what = first == second ? fmt::format("{} received {} twice{}", first, message, more)
+                                  : fmt::format("{} received {}, which {} had received{}", second,
+                                                message, first, more),
+          .legal = "each message once",
+          .witness = {channel.sent_ref(s.producer, s.offset), s.earlier, s.receive}};
+}
+
+Charge phantom(const Subject& subject, const ChannelIndex& channel, const Sighting& s) {
+  const std::string who = subject.lane(s.receive.lane);
+  const std::string more = and_more(channel.count(Anomaly::phantom));
+  if (!s.identified) {
+    return {.symptom = "phantom",
+            .what = fmt::format("{} received a message of {} bytes that nobody sent{}", who,
+                                channel.record(s.receive).size, more),
+            .legal = "only messages that were sent, each once",
+            .witness = {s.receive}};
+  }
+  return {.symptom = "refused but delivered",
+          .what = fmt::format("{} received {}, whose send was answered {}{}", who,
+                              subject.message(channel, s.producer, s.offset),
+                              to_string(channel.sent_record(s.producer, s.offset).result()), more),
+          .legal = "a refused message is never delivered",
+          .witness = {channel.sent_ref(s.producer, s.offset), s.receive}};
+}
+
+}  // namespace
+
+Finding check_delivery(const Subject& subject) {
+  const Contract& contract = subject.contract;
+  Finding finding{.term = fmt::format("delivery: {}", to_string(contract.delivery))};
+  for (const ChannelIndex& channel : subject.channels) {
+    finding.occasions += channel.accepted;
+    if (const Sighting* s = channel.first(Anomaly::phantom)) {
+      charge(finding, Verdict::violation, phantom(subject, channel, *s));
+    }
+    if (const Sighting* s = channel.first(Anomaly::duplicate)) {
+      charge(finding, Verdict::violation, duplicate(subject, channel, *s));
+    }
+    if (channel.lookalikes_extra > 0) {
+      charge(finding, Verdict::violation,
+             {.symptom = "duplicate",
+              .what = fmt::format("{} more messages of fewer than 8 bytes were received than sent",
+                                  channel.lookalikes_extra),
+              .legal = "each message once"});
+    }
+    const bool may_lose =
+        contract.delivery != Delivery::exactly_once || contract.when_full == WhenFull::drops_newest;
+    if (may_lose) continue;
+    if (channel.shared) {
+      judge_loss(subject, channel, finding);
+    } else {
+      judge_broadcast_loss(subject, channel, finding);
+    }
+  }
+  return finding;
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,72 @@
+#include <gtest/gtest.h>
+
+#include "harness/check/history_builder.h"
+
+namespace ipctorture {
+namespace {
+
+HistoryBuilder values() {
+  HistoryBuilder b(1, 1);
+  b.contract.delivery = Delivery::latest_value;
+  b.contract.when_full = WhenFull::overwrites;
+  b.contract.fan_out = FanOut::broadcast;
+  b.contract.fires_only_on_change = true;
+  b.attach_all();
+  for (std::uint64_t i = 0; i < 4; ++i) b.send(0, i, 100 * i + 10, 100 * i + 20);
+  return b;
+}
+
+TEST(LatestValue, ValuesMayBePassedOver) {
+  HistoryBuilder b = values();
+  b.receive(0, 0, 0, 30, 40);
+  b.receive(0, 0, 3, 320, 330);
+  b.nothing(0, Outcome::timed_out, 400, 3000_ms);
+  const Judgement judgement = b.judge();
+  for (const Finding& f : judgement.findings) EXPECT_EQ(f.verdict, Verdict::pass) << f.what;
+  EXPECT_EQ(b.judge(Promise::latest_value).occasions, 2u);
+}
+
+TEST(LatestValue, NeverOlderThanSeen) {
+  HistoryBuilder b = values();
+  b.receive(0, 0, 2, 205, 330);
+  b.receive(0, 0, 1, 331, 340);
+  EXPECT_EQ(b.judge(Promise::latest_value).symptom, "older than seen");
+}
+
+TEST(LatestValue, NeverOlderThanWhatWasThere) {
+  HistoryBuilder b = values();
+  b.receive(0, 0, 1, 220, 230);
+  EXPECT_EQ(b.judge(Promise::latest_value).verdict, Verdict::pass) << "at the same time";
+  HistoryBuilder stale = values();
+  stale.receive(0, 0, 1, 221, 230);
+  EXPECT_EQ(stale.judge(Promise::latest_value).symptom, "stale");
+}
+
+TEST(LatestValue, DoesNotFireWithoutAChange) {
+  HistoryBuilder b(1, 1);
+  b.contract = values().contract;
+  b.attach_all();
+  b.send(0, 0, 10, 20);
+  b.note(0, Op::repeated, 25, HistoryBuilder::id(0, 0));
+  b.send(0, 0, 30, 40);
+  b.receive(0, 0, 0, 21, 29);
+  EXPECT_EQ(b.judge(Promise::latest_value).verdict, Verdict::pass);
+  b.receive(0, 0, 0, 30, 50);
+  EXPECT_EQ(b.judge(Promise::latest_value).symptom, "fired without change");
+  b.contract.fires_only_on_change = false;
+  EXPECT_EQ(b.judge(Promise::latest_value).verdict, Verdict::pass);
+}
+
+TEST(LatestValue, ConvergesToTheLast) {
+  HistoryBuilder b = values();
+  b.receive(0, 0, 2, 205, 330);
+  b.nothing(0, Outcome::timed_out, 340, 1000_ms);
+  EXPECT_EQ(b.judge(Promise::latest_value).verdict, Verdict::pass);
+  b.nothing(0, Outcome::timed_out, 1000_ms, 2100_ms);
+  EXPECT_EQ(b.judge(Promise::latest_value).symptom, "not converged");
+  b.evidence(Fact::pressure, -1, 0, 1_ms, 0, "throttled");
+  EXPECT_EQ(b.judge(Promise::latest_value).verdict, Verdict::inconclusive);
+}
+
+}  // namespace
+}  // namespace ipctorture

@@ -1,0 +1,55 @@
+#include "harness/check/oracles.h"
+
+#include <fmt/format.h>
+
+namespace ipctorture {
+
+Subject::Subject(const CheckInput& input)
+    : history(input.history),
+      contract(input.contract),
+      scenario(input.scenario),
+      time(input.history) {
+  channels.reserve(history.channels);
+  for (unsigned channel = 0; channel < history.channels; ++channel) {
+    channels.emplace_back(history, contract, channel);
+  }
+}
+
+Stamp Subject::ended(EventRef ref) const {
+  const Record& r = record(ref);
+  return r.open() ? std::max(r.invoked, time.end_of(ref.lane)) : r.returned;
+}
+
+std::string Subject::message(const ChannelIndex& channel, unsigned producer,
+                             std::uint64_t offset) const {
+  const ProducerSide& side = channel.producers[producer];
+  const auto kind = static_cast<MessageKind>(side.messages[offset].kind);
+  return fmt::format("{} {} of {}", kind == MessageKind::data ? "message" : to_string(kind),
+                     side.first + offset, lane(side.lane));
+}
+
+std::string Subject::duration(Stamp ticks) const {
+  const double ms = time.ms(ticks);
+  return ms >= 10 ? fmt::format("{:.0f} ms", ms) : fmt::format("{:.3f} ms", ms);
+}
+
+void charge(Finding& finding, Verdict verdict, Charge charge) {
+  if (verdict <= finding.verdict) return;
+  finding.verdict = verdict;
+  finding.symptom = std::move(charge.symptom);
+  finding.what = std::move(charge.what);
+  finding.legal = std::move(charge.legal);
+  finding.witness = std::move(charge.witness);
+}
+
+void charge_delay(const Subject& subject, Finding& finding, Stamp from, Stamp to, Charge c) {
+  const std::string disturbed = subject.time.disturbed(from, to, subject.bound());
+  if (!disturbed.empty()) c.what += "; but " + disturbed;
+  charge(finding, disturbed.empty() ? Verdict::violation : Verdict::inconclusive, std::move(c));
+}
+
+std::string and_more(std::uint64_t count) {
+  return count > 1 ? fmt::format(" (and {} more)", count - 1) : std::string();
+}
+
+}  // namespace ipctorture

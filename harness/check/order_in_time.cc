@@ -1,0 +1,185 @@
+// Order between consumers and between producers, by real time.
+//
+// Per producer, any consumer: of two messages of one producer the earlier is not received by a
+// receive that began after the later one had been received. Not for messages that are bound to a
+// consumer when they are accepted: one may wait for its slow consumer.
+// Total: of two messages where the send of one returned before the send of the other began, the
+// first is not received by a receive that began after the second had been received. This is
+// necessary for a linearizable FIFO queue (sound; not complete: order_in_time_test compares it with
+// brute force), and n log k by a sweep. With broadcast it must hold for each consumer by itself,
+// and all consumers must see the same order. Priority: a message that was accepted before a receive
+// began is not left behind by it for one of lower priority; and the rule for total holds within a
+// priority. All of it only where stamps order lanes (timeline.h); one producer and one consumer
+// need none of it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "harness/check/oracles.h"
+#include "harness/check/sweep.h"
+
+namespace ipctorture {
+namespace {
+
+unsigned present(const auto& sides) {
+  return static_cast<unsigned>(
+      std::count_if(sides.begin(), sides.end(), [](const Side& s) { return s.present; }));
+}
+
+// `first` should have come before `second`.
+Charge swapped(const Subject& subject, const ChannelIndex& channel,
+               const LatestReceive::Entry& first, unsigned producer, std::uint64_t offset,
+               const char* why) {
+  const SentMessage& late = channel.producers[first.producer].messages[first.offset];
+  const SentMessage& early = channel.producers[producer].messages[offset];
+  return {.symptom = "reordered",
+          .what = fmt::format("{} began to receive {} only after {} had received {}, {}",
+                              subject.lane(channel.received_ref(late).lane),
+                              subject.message(channel, first.producer, first.offset),
+                              subject.lane(channel.received_ref(early).lane),
+                              subject.message(channel, producer, offset), why),
+          .legal = fmt::format("{} first", subject.message(channel, first.producer, first.offset)),
+          .witness = {channel.sent_ref(first.producer, first.offset),
+                      channel.sent_ref(producer, offset), channel.received_ref(early),
+                      channel.received_ref(late)}};
+}
+
+// One producer, several consumers: backwards over its messages with the earliest completed receive.
+void judge_per_producer(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
+  for (unsigned p = 0; p < channel.producers.size(); ++p) {
+    const auto& messages = channel.producers[p].messages;
+    std::vector<std::pair<Stamp, std::uint64_t>> earliest(channel.consumers.size(),
+                                                          {Timeline::never, 0});
+    for (std::uint64_t offset = messages.size(); offset-- > 0;) {
+      const SentMessage& m = messages[offset];
+      if (!m.has(SentMessage::delivered)) continue;
+      const Record& received = channel.received_record(m);
+      for (std::size_t c = 0; c < earliest.size(); ++c) {
+        const auto& [returned, later] = earliest[c];
+        if (c == m.consumer || !subject.time.before(returned, received.invoked)) continue;
+        charge(finding, Verdict::violation,
+               swapped(subject, channel, {received.invoked, p, offset}, p, later,
+                       "which was sent later"));
+        return;
+      }
+      auto& [returned, of] = earliest[m.consumer];
+      if (received.returned < returned) returned = received.returned, of = offset;
+    }
+  }
+}
+
+// Total order: everything whose send returned before this one's send began must not be received
+// later.
+void judge_total(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
+  SendOrder before(channel, SendEdge::returned);
+  LatestReceive latest(channel.consumers.size());
+  for (SendOrder sends(channel, SendEdge::invoked); !sends.done(); sends.next()) {
+    const SendOrder::Item& b = sends.item();
+    for (; !before.done() && subject.time.before(before.item().returned, b.invoked);
+         before.next()) {
+      const SendOrder::Item& a = before.item();
+      if (!a.message->has(SentMessage::delivered)) continue;
+      latest.enter(a.message->consumer,
+                   {channel.received_record(*a.message).invoked, a.producer, a.offset});
+    }
+    if (!b.message->has(SentMessage::delivered)) continue;
+    const Stamp received = channel.received_record(*b.message).returned;
+    if (const auto* a = latest.after(received, b.message->consumer, subject.time)) {
+      return charge(finding, Verdict::violation,
+                    swapped(subject, channel, *a, b.producer, b.offset,
+                            "whose send began after that of the other had returned"));
+    }
+  }
+}
+
+struct PriorityReceive {
+  Stamp invoked = 0, returned = 0;
+  unsigned producer = 0;
+  std::uint64_t offset = 0;
+};
+
+// Higher first: what was accepted before this receive began must not be left behind by it.
+void judge_priority(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
+  std::vector<PriorityReceive> receives;
+  for (unsigned p = 0; p < channel.producers.size(); ++p) {
+    const auto& messages = channel.producers[p].messages;
+    for (std::uint64_t offset = 0; offset < messages.size(); ++offset) {
+      const SentMessage& m = messages[offset];
+      if (!m.has(SentMessage::delivered)) continue;
+      const Record& r = channel.received_record(m);
+      receives.push_back({r.invoked, r.returned, p, offset});
+    }
+  }
+  std::sort(receives.begin(), receives.end(),
+            [](const auto& a, const auto& b) { return a.invoked < b.invoked; });
+  SendOrder before(channel, SendEdge::returned);
+  std::vector<LatestReceive> latest(256, LatestReceive(channel.consumers.size()));
+  unsigned highest = 0;
+  for (const PriorityReceive& b : receives) {
+    for (; !before.done() && subject.time.before(before.item().returned, b.invoked);
+         before.next()) {
+      const SendOrder::Item& a = before.item();
+      if (!a.message->has(SentMessage::delivered)) continue;
+      highest = std::max<unsigned>(highest, a.message->priority);
+      latest[a.message->priority].enter(
+          a.message->consumer, {channel.received_record(*a.message).invoked, a.producer, a.offset});
+    }
+    const SentMessage& m = channel.producers[b.producer].messages[b.offset];
+    for (unsigned priority = m.priority + 1u; priority <= highest; ++priority) {
+      if (const auto* a = latest[priority].after(b.returned, m.consumer, subject.time)) {
+        return charge(
+            finding, Verdict::violation,
+            swapped(subject, channel, *a, b.producer, b.offset, "which has a lower priority"));
+      }
+    }
+  }
+}
+
+// Total order within each priority.
+void judge_within_priority(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
+  SendOrder before(channel, SendEdge::returned);
+  std::vector<LatestReceive> latest(256, LatestReceive(channel.consumers.size()));
+  for (SendOrder sends(channel, SendEdge::invoked); !sends.done(); sends.next()) {
+    const SendOrder::Item& b = sends.item();
+    for (; !before.done() && subject.time.before(before.item().returned, b.invoked);
+         before.next()) {
+      const SendOrder::Item& a = before.item();
+      if (!a.message->has(SentMessage::delivered)) continue;
+      latest[a.message->priority].enter(
+          a.message->consumer, {channel.received_record(*a.message).invoked, a.producer, a.offset});
+    }
+    if (!b.message->has(SentMessage::delivered)) continue;
+    const Stamp received = channel.received_record(*b.message).returned;
+    const auto* a = latest[b.message->priority].after(received, b.message->consumer, subject.time);
+    if (a != nullptr) {
+      return charge(finding, Verdict::violation,
+                    swapped(subject, channel, *a, b.producer, b.offset,
+                            "which has the same priority and was sent later"));
+    }
+  }
+}
+
+}  // namespace
+
+void judge_real_time_order(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
+  const unsigned producers = present(channel.producers), consumers = present(channel.consumers);
+  if (!subject.time.orders_lanes() || finding.verdict == Verdict::violation) return;
+  const Ordering ordering = subject.contract.ordering;
+  if (!channel.shared) {
+    if (ordering == Ordering::total && producers > 1)
+      judge_broadcast_total(subject, channel, finding);
+    return;
+  }
+  if (ordering == Ordering::priority) {
+    judge_priority(subject, channel, finding);
+    judge_within_priority(subject, channel, finding);
+    return;
+  }
+  const bool bound = subject.contract.fan_out == FanOut::bound_consumer;
+  if (consumers > 1 && !bound) judge_per_producer(subject, channel, finding);
+  if (ordering == Ordering::total && producers + consumers > 2)
+    judge_total(subject, channel, finding);
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,138 @@
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "harness/check/history_builder.h"
+
+namespace ipctorture {
+namespace {
+
+TEST(Refusal, WhatIsTooLargeMustBeRefusedAsThat) {
+  HistoryBuilder b(1, 1);
+  b.attach_all();
+  b.send(0, 0, 10, 20, Outcome::too_large, 4097);
+  EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::pass);
+  for (const Outcome wrong : {Outcome::full, Outcome::error, Outcome::timed_out}) {
+    b.records(0)[1].outcome = static_cast<std::uint8_t>(wrong);
+    EXPECT_EQ(b.judge(Promise::refusal).symptom, "oversize not refused") << to_string(wrong);
+  }
+}
+
+TEST(Refusal, WhatIsWithinLimitsIsNeverTooLarge) {
+  HistoryBuilder b(1, 1);
+  b.attach_all();
+  b.send(0, 0, 10, 20, Outcome::too_large, 4096);
+  EXPECT_EQ(b.judge(Promise::refusal).symptom, "refused as too large");
+  b.scenario.sizes[0] = 64;
+  EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::pass) << "beyond this run's Options";
+}
+
+TEST(Refusal, ErrorsAreViolationsUnlessTheMachineIsShort) {
+  HistoryBuilder b(1, 1);
+  b.attach_all();
+  b.send(0, 0, 10, 20, Outcome::error).detail = EINVAL;
+  EXPECT_EQ(b.judge(Promise::refusal).symptom, "send error");
+  b.records(0)[1].detail = ENOMEM;
+  EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::inconclusive);
+}
+
+TEST(Refusal, AnAttachThatFails) {
+  HistoryBuilder b(1, 1);
+  b.add(0, Op::attach, Outcome::error, 1, 2).detail = ENOENT;
+  b.evidence(Fact::attach_failed, 0, 1, 2, ENOENT, "open /x: No such file or directory");
+  const Finding finding = b.judge(Promise::refusal);
+  EXPECT_EQ(finding.symptom, "attach error");
+  EXPECT_NE(finding.what.find("open /x"), std::string::npos);
+}
+
+// Capacity 2: one message in, `full` answered while it is there, or while a second may be.
+HistoryBuilder full(bool second) {
+  HistoryBuilder b(2, 1);
+  b.contract.exact_full = true;
+  b.contract.capacity_max = 8;
+  b.scenario.capacity = 2;
+  b.attach_all();
+  b.send(0, 0, 10, 20);
+  if (second) b.send(1, 0, 30, 100, Outcome::unknown);
+  b.send(0, 1, 50, 60, Outcome::full).what = Record::encode(Op::send, 0, DeadlineMode::now);
+  b.receive(0, 0, 0, 200, 210);
+  return b;
+}
+
+TEST(Refusal, FullIsTrue) {
+  EXPECT_EQ(full(true).judge(Promise::refusal).verdict, Verdict::pass);
+  const Finding finding = full(false).judge(Promise::refusal);
+  EXPECT_EQ(finding.symptom, "false full");
+  HistoryBuilder inexact = full(false);
+  inexact.contract.exact_full = false;
+  EXPECT_EQ(inexact.judge(Promise::refusal).verdict, Verdict::pass);
+}
+
+HistoryBuilder empty(Stamp asked) {
+  HistoryBuilder b(1, 2);
+  b.contract.exact_empty = true;
+  b.attach_all();
+  b.send(0, 0, 10, 20);
+  b.nothing(0, Outcome::empty, asked, 40, DeadlineMode::now);
+  b.receive(1, 0, 0, 50, 60);
+  return b;
+}
+
+TEST(Refusal, EmptyIsTrue) {
+  EXPECT_EQ(empty(20).judge(Promise::refusal).verdict, Verdict::pass);
+  EXPECT_EQ(empty(21).judge(Promise::refusal).symptom, "false empty");
+  HistoryBuilder taken = empty(21);
+  taken.records(taken.consumer(1))[1].invoked = 40;
+  EXPECT_EQ(taken.judge(Promise::refusal).verdict, Verdict::pass) << "it may have been gone";
+}
+
+TEST(Refusal, ALostMessageMakesEmptyFalse) {
+  HistoryBuilder b = empty(21);
+  b.records(b.consumer(1)).pop_back();
+  EXPECT_EQ(b.judge(Promise::refusal).symptom, "false empty");
+  b.evidence(Fact::killed, static_cast<int>(b.consumer(1)), 0, 100);
+  EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::pass) << "a death may have taken it along";
+}
+
+// Everything was received at 40; from then on the sender only hears `full`.
+HistoryBuilder refused(Stamp until) {
+  HistoryBuilder b(1, 1);
+  b.attach_all();
+  b.send(0, 0, 10, 20);
+  b.receive(0, 0, 0, 30, 40);
+  for (Stamp at = 1_ms; at <= until; at += 100_ms) {
+    b.send(0, 1, at, at + 1000, Outcome::full).what =
+        Record::encode(Op::send, 0, DeadlineMode::now);
+  }
+  return b;
+}
+
+TEST(Refusal, ForEverWhileThereIsRoom) {
+  EXPECT_EQ(refused(1900_ms).judge(Promise::refusal).verdict, Verdict::pass);
+  EXPECT_EQ(refused(2200_ms).judge(Promise::refusal).symptom, "refused for ever");
+  HistoryBuilder log = refused(2200_ms);
+  log.contract.when_full = WhenFull::rejects;
+  EXPECT_EQ(log.judge(Promise::refusal).verdict, Verdict::pass) << "a full log stays full";
+  HistoryBuilder held = refused(2200_ms);
+  held.records(1).pop_back();
+  EXPECT_EQ(held.judge(Promise::refusal).verdict, Verdict::pass) << "something is in the channel";
+}
+
+TEST(Refusal, ASenderAsleepBeforeAnEmptyChannel) {
+  HistoryBuilder b(1, 1);
+  b.attach_all();
+  b.send(0, 0, 10, 20);
+  b.send(0, 1, 30, 2300_ms);
+  b.receive(0, 0, 0, 30, 40);
+  b.receive(0, 0, 1, 50, 2301_ms);
+  b.evidence(Fact::asleep, 0, 10_ms, 2290_ms, 1);
+  b.evidence(Fact::asleep, 1, 10_ms, 2290_ms, 1);
+  EXPECT_EQ(b.judge(Promise::refusal).symptom, "sender asleep");
+  b.records(1)[1].returned = 2000_ms;
+  b.records(1)[2].invoked = 2000_ms;
+  b.raw().evidence.pop_back();
+  EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::pass) << "room alone is no reason to wake";
+}
+
+}  // namespace
+}  // namespace ipctorture

@@ -1,0 +1,88 @@
+#include "harness/check/timeline.h"
+
+#include <fmt/format.h>
+
+namespace ipctorture {
+namespace {
+
+constexpr double unfenced_slack_ns = 1e6;
+
+bool overlaps(const Evidence& e, Stamp from, Stamp to) {
+  const bool whole_run = e.from == 0 && e.to == 0;
+  return whole_run || (e.from <= to && e.to >= from);
+}
+
+}  // namespace
+
+Timeline::Timeline(const History& history)
+    : history_(history),
+      serialised_(history.serialised),
+      ticks_per_ns_(history.stamps.ticks_per_ns),
+      slack_(history.stamps.slack_ticks) {
+  if (!serialised_) {
+    slack_ = std::max(slack_, static_cast<Stamp>(unfenced_slack_ns * ticks_per_ns_));
+  }
+  for (const LaneHistory& lane : history.lanes) {
+    if (!lane.records.empty()) {
+      end_ = std::max({end_, lane.records.back().invoked, lane.records.back().returned});
+    }
+  }
+  for (const Evidence& e : history.evidence) end_ = std::max(end_, e.to);
+}
+
+Stamp Timeline::end_of(unsigned lane) const {
+  Stamp end = end_;
+  for (const Evidence& e : history_.evidence) {
+    const bool ended = e.fact == Fact::killed || e.fact == Fact::died;
+    if (ended && e.lane == static_cast<int>(lane) && e.to != 0) end = std::min(end, began(e));
+  }
+  return end;
+}
+
+bool Timeline::killed(unsigned lane) const {
+  return std::any_of(history_.evidence.begin(), history_.evidence.end(), [lane](const Evidence& e) {
+    return (e.fact == Fact::killed || e.fact == Fact::died) && e.lane == static_cast<int>(lane);
+  });
+}
+
+std::string Timeline::disturbed(Stamp from, Stamp to, Stamp bound) const {
+  std::uint64_t not_run_ns = 0;
+  for (const Evidence& e : history_.evidence) {
+    if (!overlaps(e, from, to)) continue;
+    if (e.fact == Fact::starved || e.fact == Fact::machine_stalled) not_run_ns += e.value;
+    if (e.fact == Fact::loaded) {
+      return fmt::format("others used {} per mille of the machine", e.value);
+    }
+    if (e.fact == Fact::pressure) return fmt::format("the machine was under pressure: {}", e.text);
+  }
+  // A few scheduling delays explain a few milliseconds, not the bound.
+  const double bound_ns = static_cast<double>(bound) / ticks_per_ns_;
+  if (static_cast<double>(not_run_ns) * 4 > bound_ns && not_run_ns > 0) {
+    return fmt::format("workers or the supervisor were kept from running for {:.0f} ms",
+                       static_cast<double>(not_run_ns) / 1e6);
+  }
+  return {};
+}
+
+std::string Timeline::cut_short() const {
+  for (const Evidence& e : history_.evidence) {
+    switch (e.fact) {
+      case Fact::killed:
+      case Fact::died: {
+        const std::string who = e.lane < 0 ? std::string("a worker")
+                                           : history_.lanes[static_cast<unsigned>(e.lane)].name();
+        return fmt::format("{} {}", who,
+                           e.fact == Fact::killed ? "was ended by the harness" : "died");
+      }
+      case Fact::interrupted:
+        return "the run was interrupted";
+      case Fact::truncated:
+        return "the harness ended the traffic early";
+      default:
+        break;
+    }
+  }
+  return {};
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,90 @@
+#include "harness/report/json_lines.h"
+
+#include <nlohmann/json.hpp>
+
+namespace ipctorture {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json line(const char* event) { return {{"schema", json_lines_schema}, {"event", event}}; }
+
+std::string text(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// Lower case, whatever the table shouts.
+std::string_view word(Verdict verdict) {
+  return verdict == Verdict::violation ? "violation" : to_string(verdict);
+}
+
+Json promise_json(const PromiseTally& promise) {
+  Json json = {{"promise", to_string(promise.promise)},
+               {"verdict", word(promise.verdict)},
+               {"occasions", promise.occasions},
+               {"scenarios", promise.scenarios}};
+  if (!promise.what.empty()) json["what"] = promise.what;
+  if (!promise.seed.empty()) json["seed"] = promise.seed;
+  if (!promise.bundle.empty()) json["bundle"] = promise.bundle;
+  return json;
+}
+
+}  // namespace
+
+std::string json_start(const CampaignStart& start) {
+  Json json = line("start");
+  json["seed"] = start.seed;
+  json["version"] = start.version;
+  json["started"] = start.started;
+  json["out"] = start.out;
+  json["transports"] = start.transports;
+  if (start.seconds > 0) json["seconds"] = start.seconds;
+  if (start.runs > 0) json["runs"] = start.runs;
+  return text(json);
+}
+
+std::string json_failure(const Failure& failure) {
+  Json json = line("failure");
+  json["transport"] = failure.transport;
+  json["fingerprint"] = failure.fingerprint;
+  json["verdict"] = word(failure.verdict);
+  json["what"] = failure.what;
+  json["seed"] = failure.seed;
+  json["bundle"] = failure.bundle.empty() ? Json() : Json(failure.bundle);
+  return text(json);
+}
+
+std::string json_harness_failure(const std::string& transport, const std::string& what) {
+  Json json = line("harness_failure");
+  json["transport"] = transport;
+  json["what"] = what;
+  return text(json);
+}
+
+std::string json_transport(const TransportTally& t) {
+  Json json = line("transport");
+  json["transport"] = t.transport;
+  json["verdict"] = word(t.verdict);
+  if (!t.unsupported_reason.empty()) json["unsupported_reason"] = t.unsupported_reason;
+  json["scenarios"] = t.scenarios;
+  json["inconclusive_scenarios"] = t.inconclusive_scenarios;
+  if (!t.inconclusive_reason.empty()) json["inconclusive_reason"] = t.inconclusive_reason;
+  json["messages"] = t.messages;
+  json["messages_per_second"] = t.messages_per_second;
+  json["p50_ns"] = t.p50_ns;
+  json["p99_ns"] = t.p99_ns;
+  json["elapsed_ns"] = t.elapsed_ns;
+  json["promises"] = Json::array();
+  for (const PromiseTally& promise : t.promises) json["promises"].push_back(promise_json(promise));
+  return text(json);
+}
+
+std::string json_end(const CampaignTally& tally, int exit_code) {
+  Json json = line("end");
+  json["seed"] = tally.seed;
+  json["elapsed_ns"] = tally.elapsed_ns;
+  json["exit_code"] = exit_code;
+  return text(json);
+}
+
+}  // namespace ipctorture

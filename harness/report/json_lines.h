@@ -1,0 +1,40 @@
+// A campaign as JSON lines: one object a line, each with "schema" and "event", so that a reader can
+// follow a run and skip what it does not know. Fields are only ever added within one schema.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/report/tally.h"
+
+namespace ipctorture {
+
+inline constexpr std::string_view json_lines_schema = "ipctorture-run/1";
+
+struct CampaignStart {
+  std::string seed;
+  std::string version;
+  std::string started;
+  std::string out;  // where bundles go
+  std::vector<std::string> transports;
+  double seconds = 0;  // 0: no time budget
+  std::uint64_t runs = 0;
+};
+struct Failure {
+  std::string transport;
+  std::string fingerprint;
+  Verdict verdict = Verdict::violation;
+  std::string what;
+  std::string seed;    // of the scenario
+  std::string bundle;  // empty: none could be written
+};
+
+// Each returns one line with its newline. Text that is no UTF-8 is replaced, never refused.
+std::string json_start(const CampaignStart& start);
+std::string json_failure(const Failure& failure);
+std::string json_harness_failure(const std::string& transport, const std::string& what);
+std::string json_transport(const TransportTally& tally);
+std::string json_end(const CampaignTally& tally, int exit_code);
+
+}  // namespace ipctorture

@@ -1,0 +1,56 @@
+#include "harness/report/json_lines.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace ipctorture {
+namespace {
+
+// Exactly one line, and an object with schema and event.
+nlohmann::json read_line(const std::string& line) {
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  const auto json = nlohmann::json::parse(line);
+  EXPECT_EQ(json.at("schema"), "ipctorture-run/1");
+  EXPECT_TRUE(json.contains("event"));
+  return json;
+}
+
+TEST(JsonLines, StartNamesWhatIsRun) {
+  const auto json = read_line(
+      json_start({.seed = "g1:7", .out = "o", .transports = {"pipe", "tcp"}, .seconds = 60}));
+  EXPECT_EQ(json.at("event"), "start");
+  EXPECT_EQ(json.at("transports").size(), 2u);
+  EXPECT_EQ(json.at("seconds"), 60);
+  EXPECT_FALSE(json.contains("runs"));
+}
+
+TEST(JsonLines, FailureWithoutABundleSaysNull) {
+  const auto json = read_line(json_failure({.transport = "pipe", .fingerprint = "a/b/c"}));
+  EXPECT_TRUE(json.at("bundle").is_null());
+  EXPECT_EQ(json.at("verdict"), "violation");
+}
+
+TEST(JsonLines, TextIsNeverRefused) {
+  const auto json = read_line(json_failure({.what = "line\nbreak \xff \x01", .bundle = "b"}));
+  EXPECT_EQ(json.at("bundle"), "b");
+}
+
+TEST(JsonLines, TransportHasItsPromises) {
+  const TransportTally tally{
+      .transport = "pipe",
+      .verdict = Verdict::pass,
+      .promises = {{.promise = Promise::order, .verdict = Verdict::pass, .occasions = 12}},
+      .scenarios = 4};
+  const auto json = read_line(json_transport(tally));
+  EXPECT_EQ(json.at("promises").at(0).at("promise"), "order");
+  EXPECT_EQ(json.at("promises").at(0).at("occasions"), 12);
+  EXPECT_EQ(json.at("verdict"), "pass");
+}
+
+TEST(JsonLines, EndCarriesTheExitCode) {
+  EXPECT_EQ(read_line(json_end({.seed = "g1:7"}, 2)).at("exit_code"), 2);
+}
+
+}  // namespace
+}  // namespace ipctorture

@@ -1,0 +1,146 @@
+// The dialect of Jenkins and GitLab, the common part: testsuites > testsuite > testcase with
+// failure, error or skipped, properties within (testmoapp/junitxml describes it). A transport whose
+// verdict no promise explains (too many inconclusive scenarios, unsupported) gets the case "whole".
+#include "harness/report/junit.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <vector>
+
+#include "harness/report/presentable.h"
+
+namespace ipctorture {
+namespace {
+
+constexpr std::size_t text_bytes_max = 64 << 10;
+
+struct Case {
+  std::string name;
+  Verdict verdict{};
+  std::string what;
+  std::string seed;
+  std::string bundle;
+  std::uint64_t occasions = 0;
+};
+
+struct Counts {
+  std::size_t cases = 0, failures = 0, errors = 0, skipped = 0;
+  void add(const std::vector<Case>& all) {
+    cases += all.size();
+    for (const Case& c : all) {
+      failures += c.verdict == Verdict::violation;
+      errors += c.verdict == Verdict::inconclusive;
+      skipped += c.verdict == Verdict::unsupported;
+    }
+  }
+  std::string attributes(std::int64_t elapsed_ns) const {
+    return fmt::format(R"(tests="{}" failures="{}" errors="{}" skipped="{}" time="{:.3f}")", cases,
+                       failures, errors, skipped, static_cast<double>(elapsed_ns) / 1e9);
+  }
+};
+
+std::vector<Case> cases_of(const TransportTally& tally, const std::string& seed) {
+  std::vector<Case> cases;
+  Verdict explained = Verdict::unsupported;
+  for (const PromiseTally& p : tally.promises) {
+    cases.push_back({std::string(to_string(p.promise)), p.verdict, p.what,
+                     p.seed.empty() ? seed : p.seed, p.bundle, p.occasions});
+    explained = worse(explained, p.verdict);
+  }
+  if (cases.empty() || explained < tally.verdict) {
+    const std::string& why = tally.verdict == Verdict::unsupported ? tally.unsupported_reason
+                                                                   : tally.inconclusive_reason;
+    cases.push_back({"whole", tally.verdict, why, seed, {}, tally.scenarios});
+  }
+  return cases;
+}
+
+std::string property(std::string_view name, std::string_view value) {
+  if (value.empty()) return {};
+  return fmt::format("        <property name=\"{}\" value=\"{}\"/>\n", name, xml_escaped(value));
+}
+
+std::string case_xml(const Case& c, const std::string& transport) {
+  std::string xml = fmt::format("    <testcase classname=\"ipctorture.{}\" name=\"{}\">\n",
+                                xml_escaped(transport), xml_escaped(c.name));
+  xml += "      <properties>\n" + property("seed", c.seed) + property("bundle", c.bundle) +
+         property("occasions", std::to_string(c.occasions)) + "      </properties>\n";
+  const std::string what = xml_escaped(c.what);
+  switch (c.verdict) {
+    case Verdict::violation:
+      xml += fmt::format("      <failure type=\"violation\" message=\"{}\"/>\n", what);
+      break;
+    case Verdict::inconclusive:
+      xml += fmt::format("      <error type=\"inconclusive\" message=\"{}\"/>\n", what);
+      break;
+    case Verdict::unsupported:
+      xml += fmt::format("      <skipped message=\"{}\"/>\n", what);
+      break;
+    case Verdict::pass:
+      break;
+  }
+  return xml + "    </testcase>\n";
+}
+
+// "20261122T213600Z" as XML wants it; anything else is left out.
+std::string timestamp(const std::string& t) {
+  if (t.size() != 16 || t.find_first_not_of("0123456789TZ") != t.npos) return {};
+  return fmt::format(" timestamp=\"{}-{}-{}T{}:{}:{}\"", t.substr(0, 4), t.substr(4, 2),
+                     t.substr(6, 2), t.substr(9, 2), t.substr(11, 2), t.substr(13, 2));
+}
+
+}  // namespace
+
+std::string xml_escaped(std::string_view text) {
+  std::string escaped;
+  for (const char c : presentable(text, text_bytes_max)) {
+    switch (c) {
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      case '\'':
+        escaped += "&apos;";
+        break;
+      case '\n':
+        escaped += "&#10;";  // a bare one becomes a blank within an attribute
+        break;
+      case '\t':
+        escaped += "&#9;";
+        break;
+      default:
+        escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string junit_xml(const CampaignTally& tally) {
+  Counts all;
+  std::string suites;
+  for (const TransportTally& transport : tally.transports) {
+    const std::vector<Case> cases = cases_of(transport, tally.seed);
+    Counts counts;
+    counts.add(cases);
+    all.add(cases);
+    suites +=
+        fmt::format("  <testsuite name=\"ipctorture.{}\" {}{}>\n", xml_escaped(transport.transport),
+                    counts.attributes(transport.elapsed_ns), timestamp(tally.started));
+    for (const Case& c : cases) suites += case_xml(c, transport.transport);
+    suites += "  </testsuite>\n";
+  }
+  return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" +
+         fmt::format("<testsuites name=\"ipctorture\" {}>\n", all.attributes(tally.elapsed_ns)) +
+         suites + "</testsuites>\n";
+}
+
+}  // namespace ipctorture

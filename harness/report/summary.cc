@@ -1,0 +1,138 @@
+#include "harness/report/summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace ipctorture {
+namespace {
+
+constexpr std::int64_t us = 1000, ms = 1000 * us, second = 1000 * ms;
+
+// Three digits at the most: 9.5 and 95 and 950.
+std::string short_number(double value, std::string_view unit) {
+  return value < 9.95 ? fmt::format("{:.1f}{}", value, unit) : fmt::format("{:.0f}{}", value, unit);
+}
+
+std::string count_or_dash(const TransportTally& t, std::uint64_t value) {
+  return t.scenarios == 0 ? "-" : human_count(static_cast<double>(value));
+}
+
+std::string latency_or_dash(std::int64_t ns) { return ns <= 0 ? "-" : human_duration(ns); }
+
+std::string promise_lines(const PromiseTally& promise) {
+  std::string text = fmt::format("  {}: {}\n", to_string(promise.promise), promise.what);
+  if (!promise.bundle.empty()) text += fmt::format("    ipctorture replay {}\n", promise.bundle);
+  if (promise.bundle.empty() && promise.verdict == Verdict::violation && !promise.seed.empty()) {
+    text += fmt::format("    scenario seed {}\n", promise.seed);
+  }
+  return text;
+}
+
+std::string transport_lines(const TransportTally& t, Colour colour) {
+  const std::string name = painted(t.verdict, colour, t.transport);
+  if (t.verdict == Verdict::unsupported) {
+    const std::string& why = t.unsupported_reason;
+    return fmt::format("{}: not run: {}\n", name, why.empty() ? "there was no time for it" : why);
+  }
+  std::string text = fmt::format("{}: {}\n", name, to_string(t.verdict));
+  for (const PromiseTally& promise : t.promises) {
+    if (promise.verdict == t.verdict) text += promise_lines(promise);
+  }
+  if (t.inconclusive_scenarios > 0) {
+    text +=
+        fmt::format("  {} of {} scenarios inconclusive{}{}\n", t.inconclusive_scenarios,
+                    t.scenarios, t.inconclusive_reason.empty() ? "" : ": ", t.inconclusive_reason);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string human_count(double count) {
+  constexpr std::array<std::string_view, 5> units{"", "k", "M", "G", "T"};
+  if (count < 999.5) return fmt::format("{:.0f}", count);
+  std::size_t unit = 0;
+  while (count >= 999.5 && unit + 1 < units.size()) {
+    count /= 1000;
+    ++unit;
+  }
+  return short_number(count, units[unit]);
+}
+
+std::string human_duration(std::int64_t ns) {
+  const auto value = static_cast<double>(ns);
+  if (ns < us) return fmt::format("{}ns", std::max<std::int64_t>(ns, 0));
+  if (value < 999.5 * us) return short_number(value / us, "us");
+  if (value < 999.5 * ms) return short_number(value / ms, "ms");
+  if (value < 99.5 * second) return short_number(value / second, "s");
+  const std::int64_t seconds = (ns + second / 2) / second;
+  if (seconds < 6000) return fmt::format("{}m{:02}s", seconds / 60, seconds % 60);
+  return fmt::format("{}h{:02}m", seconds / 3600, seconds / 60 % 60);
+}
+
+std::string human_bytes(std::uint64_t bytes) {
+  if (bytes >= 1u << 20 && bytes % (1u << 20) == 0) return fmt::format("{}MiB", bytes >> 20);
+  if (bytes >= 1u << 10 && bytes % (1u << 10) == 0) return fmt::format("{}KiB", bytes >> 10);
+  return fmt::format("{}", bytes);
+}
+
+std::string painted(Verdict verdict, Colour colour, std::string text) {
+  if (colour == Colour::none) return text;
+  constexpr std::array<std::string_view, 4> codes{"2", "32", "33", "1;31"};
+  return fmt::format("\x1b[{}m{}\x1b[0m", codes[static_cast<std::size_t>(verdict) % 4], text);
+}
+
+std::string verdict_table(const CampaignTally& tally, const SummaryStyle& style) {
+  Table table({{"transport", Align::left, 9},
+               {"scenarios", Align::right, 3},
+               {"messages", Align::right, 2},
+               {"messages/s", Align::right, 4},
+               {"p50", Align::right, 1},
+               {"p99", Align::right, 1},
+               {"verdict", Align::left, 9}});
+  for (const TransportTally& t : tally.transports) {
+    table.add({t.transport, count_or_dash(t, t.scenarios), count_or_dash(t, t.messages),
+               t.messages_per_second > 0 ? human_count(t.messages_per_second) : "-",
+               latency_or_dash(t.p50_ns), latency_or_dash(t.p99_ns),
+               std::string(to_string(t.verdict))});
+  }
+  std::string text = table.text(style.width);
+  if (style.colour == Colour::none) return text;
+  // The verdict is the last word of its line: painted afterwards, so that widths stay what they
+  // are.
+  std::string coloured = text.substr(0, text.find('\n') + 1);
+  std::size_t line = coloured.size();
+  for (const TransportTally& t : tally.transports) {
+    const std::string verdict(to_string(t.verdict));
+    const std::size_t end = text.find('\n', line);
+    const std::size_t start = end - std::min(end - line, verdict.size());
+    coloured += text.substr(line, start - line);
+    coloured += painted(t.verdict, style.colour, text.substr(start, end - start)) + "\n";
+    line = end + 1;
+  }
+  return coloured;
+}
+
+std::string verdict_details(const CampaignTally& tally, const SummaryStyle& style) {
+  std::string text;
+  std::uint64_t scenarios = 0, messages = 0;
+  std::array<unsigned, 4> verdicts{};
+  for (const TransportTally& t : tally.transports) {
+    scenarios += t.scenarios;
+    messages += t.messages;
+    ++verdicts[static_cast<std::size_t>(t.verdict) % 4];
+    if (t.verdict != Verdict::pass) text += transport_lines(t, style.colour);
+  }
+  text += fmt::format("{} scenarios, {} messages verified in {}: {} pass", scenarios,
+                      human_count(static_cast<double>(messages)), human_duration(tally.elapsed_ns),
+                      verdicts[1]);
+  if (verdicts[3] > 0) text += fmt::format(", {} in violation", verdicts[3]);
+  if (verdicts[2] > 0) text += fmt::format(", {} inconclusive", verdicts[2]);
+  if (verdicts[0] > 0) text += fmt::format(", {} not run", verdicts[0]);
+  return text + "\n";
+}
+
+}  // namespace ipctorture

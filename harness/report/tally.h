@@ -1,0 +1,46 @@
+// The figures of a campaign, added up over its scenarios: what tables, JSON lines and JUnit are
+// made of. Values only; whoever runs the campaign fills them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "harness/check/verdict.h"
+
+namespace ipctorture {
+
+// One promise of one transport's contract, over all its scenarios.
+struct PromiseTally {
+  Promise promise{};
+  Verdict verdict = Verdict::pass;  // the worst
+  std::uint64_t occasions = 0;      // sum: how often it could have been broken
+  std::uint64_t scenarios = 0;      // in which it was judged
+  std::string what;                 // the first finding of that verdict, when it is not a pass
+  std::string seed;                 // of the scenario that showed it, "g1:..."
+  std::string bundle;               // path of the first failure's bundle; empty: none
+};
+
+struct TransportTally {
+  std::string transport;
+  Verdict verdict = Verdict::unsupported;
+  std::string unsupported_reason;      // non-empty: it could not run here
+  std::vector<PromiseTally> promises;  // in Promise order; only those that the contract makes
+  std::uint64_t scenarios = 0;
+  std::uint64_t inconclusive_scenarios = 0;
+  std::string inconclusive_reason;  // the most frequent, when there were any
+  std::uint64_t messages = 0;       // received and verified
+  double messages_per_second = 0;
+  std::int64_t p50_ns = 0;  // latency from send invoked to receive returned
+  std::int64_t p99_ns = 0;
+  std::int64_t elapsed_ns = 0;  // spent on this transport
+};
+
+struct CampaignTally {
+  std::string seed;     // of the campaign, "g1:..."
+  std::string started;  // calendar_utc()
+  std::int64_t elapsed_ns = 0;
+  std::vector<TransportTally> transports;  // in the order they ran
+};
+
+}  // namespace ipctorture

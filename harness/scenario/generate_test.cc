@@ -1,0 +1,158 @@
+// Every generated scenario is valid, the same everywhere, and the swarm covers and omits each
+// feature.
+#include "harness/scenario/generate.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "harness/scenario/codec.h"
+#include "harness/scenario/synthetic_contracts.h"
+
+namespace ipctorture {
+namespace {
+
+std::string explained(const Scenario& scenario, const Contract& contract) {
+  std::string text;
+  for (const std::string& fault : scenario_faults(scenario, contract)) text += fault + "\n";
+  return text.empty() ? text : text + scenario_to_json(scenario);
+}
+
+TEST(Generate, IsValidForEveryTransport) {
+  for (const auto& [name, contract] : synthetic::contracts()) {
+    ASSERT_TRUE(contract_faults(contract).empty()) << name;
+    for (std::uint64_t seed = 0; seed < 3000; ++seed) {
+      ASSERT_EQ(explained(generate(seed, name, contract, {}), contract), "") << name << " " << seed;
+      ASSERT_EQ(explained(generate_patient(seed, name, contract, {}), contract), "") << name;
+    }
+  }
+}
+
+TEST(Generate, IsValidForRandomContracts) {
+  Prng rng(1);
+  for (int i = 0; i < 3000; ++i) {
+    const Contract contract = synthetic::random_contract(rng);
+    const GenerateOptions options{.budget_ns = static_cast<std::int64_t>(rng.below(200'000'000)),
+                                  .allow_exec = rng.chance(500),
+                                  .cores = static_cast<unsigned>(rng.between(1, 64))};
+    for (int k = 0; k < 10; ++k) {
+      const std::uint64_t seed = rng.next();
+      ASSERT_EQ(explained(generate(seed, "any", contract, options), contract), "") << seed;
+      ASSERT_EQ(explained(generate_patient(seed, "any", contract, options), contract), "") << seed;
+    }
+  }
+}
+
+// The seed in a report must mean the same scenario on the next machine. If this fails because the
+// generator was changed on purpose: raise generator_version, then enter the new hash.
+TEST(Generate, GoldenHashOfVersion1) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const auto& [name, contract] : synthetic::contracts()) {
+    for (std::uint64_t k = 0; k < 200; ++k) {
+      const std::uint64_t seed = case_seed(42, name, k);
+      for (const Scenario& s :
+           {generate(seed, name, contract, {}), generate_patient(seed, name, contract, {})}) {
+        for (const char c : scenario_to_json(s)) {
+          hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+        }
+      }
+    }
+  }
+  EXPECT_EQ(generator_version, 1u);
+  EXPECT_EQ(hash, 4816194883255308845u);
+}
+
+TEST(Generate, CaseSeedsDependOnEverything) {
+  std::set<std::uint64_t> seeds;
+  for (const char* transport : {"pipe", "fifo", "epip", ""}) {
+    for (std::uint64_t campaign = 0; campaign < 20; ++campaign) {
+      for (std::uint64_t k = 0; k < 100; ++k) seeds.insert(case_seed(campaign, transport, k));
+    }
+  }
+  EXPECT_EQ(seeds.size(), 4u * 20 * 100);
+}
+
+// The features of a scenario, by name.
+std::map<std::string, bool> features(const Scenario& s) {
+  const std::uint32_t largest = s.largest_message();
+  return {{"request_reply", s.workload == Workload::request_reply},
+          {"exec", s.launch == Launch::exec},
+          {"fresh", s.fresh_workers},
+          {"1x1", s.producers == 1 && s.consumers == 1},
+          {"8x8", s.producers == 8 && s.consumers == 8},
+          {"threads", s.threads > 1},
+          {"several sizes", s.size_count > 1},
+          {"above PIPE_BUF", largest > 4096},
+          {"PIPE_BUF or next to it", largest >= 4095 && largest <= 4097},
+          {"largest", largest == 1 << 20},
+          {"below 8 bytes", s.sizes[0] < 8},
+          {"capacity up to 8", s.capacity <= 8},
+          {"capacity 1", s.capacity == 1},
+          {"counters near 2^16", s.counter_start > 65000 && s.counter_start < 65536},
+          {"counters near 2^32", s.counter_start > 0xffffff00u},
+          {"send now", s.send_deadlines.now_permille > 0},
+          {"send at", s.send_deadlines.at_permille > 0},
+          {"receive now", s.receive_deadlines.now_permille > 0},
+          {"receive at", s.receive_deadlines.at_permille > 0},
+          {"yields", s.producer_noise.yield_permille > 0},
+          {"spins", s.consumer_noise.spin_permille > 0},
+          {"sleeps", s.consumer_noise.sleep_permille > 0},
+          {"one core", s.pinning == Pinning::one_core},
+          {"spread", s.pinning == Pinning::spread},
+          {"nice", s.nice_max > 0},
+          {"starved", s.starved_worker > 0},
+          {"burst", s.burst > 0},
+          {"slow consumer", s.consumer_delay_us > 0},
+          {"fill", s.fill_first},
+          {"gap", s.gap_after > 0},
+          {"handoff", s.handoff},
+          {"late consumer", s.late_consumers > 0},
+          {"late producer", s.late_producers > 0},
+          {"early producer", s.early_producers > 0},
+          {"oversize", s.oversize_permille > 0},
+          {"window", s.window > 1},
+          {"counted", s.count_resources}};
+}
+
+TEST(Generate, SwarmHasAndLacksEveryFeature) {
+  const Contract contract = synthetic::contracts()[0].second;
+  std::map<std::string, int> seen;
+  constexpr int scenarios = 2000;
+  for (int i = 0; i < scenarios; ++i) {
+    const Scenario s =
+        generate(case_seed(7, "queue", static_cast<std::uint64_t>(i)), "queue", contract, {});
+    for (const auto& [feature, on] : features(s)) seen[feature] += on;
+  }
+  for (const auto& [feature, count] : seen) {
+    EXPECT_GE(count, 12) << feature;
+    EXPECT_LE(count, scenarios * 9 / 10) << feature;
+  }
+}
+
+TEST(Generate, SmallBudgetsGiveShortScenarios) {
+  const Contract contract = synthetic::contracts()[0].second;
+  for (std::uint64_t seed = 0; seed < 1000; ++seed) {
+    const Scenario s = generate(seed, "queue", contract, {.budget_ns = 20'000'000});
+    EXPECT_LE(planned_pause_ns(s), 20'000'000) << scenario_to_json(s);
+    EXPECT_LE(s.messages * s.producers * s.largest_message() / s.size_count, 40'000'000u)
+        << scenario_to_json(s);
+  }
+}
+
+TEST(Generate, PatientIsSilentForLongerThanTheBound) {
+  for (const auto& [name, contract] : synthetic::contracts()) {
+    const Scenario s = generate_patient(3, name, contract, {});
+    EXPECT_GT(s.gap_ms, contract.progress_bound_ms) << name;
+    EXPECT_LT(planned_pause_ns(s),
+              (std::int64_t{contract.progress_bound_ms} * 11 / 10 + 100) * 1'000'000);
+    EXPECT_EQ(s.messages / s.gap_after, 1u) << name << ": one gap";
+    EXPECT_GT(s.messages, s.gap_after) << name << ": and something after it";
+    if (contract.reports_closed || contract.message_max >= 8) {
+      EXPECT_EQ(s.receive_deadlines, DeadlineMix{}) << name << ": untimed receives";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ipctorture

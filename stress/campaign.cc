@@ -1,0 +1,219 @@
+#include "stress/campaign.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "harness/check/check.h"
+
+namespace ipctorture {
+namespace {
+
+// A harness that fails again and again finds nothing: better to end and say so.
+constexpr std::uint64_t harness_failures_max = 10;
+constexpr std::uint64_t refusals_max = 3;
+
+std::string sighting(const Case& which, const Finding& finding) {
+  return std::string(which.scenario.transport_name()) + ": " + fingerprint(finding);
+}
+
+// Why this transport cannot take part when only one way of starting workers is wanted.
+std::string launch_refusal(const Contract& contract, std::optional<Launch> launch) {
+  if (launch == Launch::exec && contract.attach == AttachBy::inherited) {
+    return "--launch exec: its descriptors are inherited, separate programs cannot have them";
+  }
+  if (launch == Launch::fork && contract.exec_only) {
+    return "--launch fork: its contract allows separate programs only";
+  }
+  return {};
+}
+
+}  // namespace
+
+Campaign::Campaign(CampaignPlan plan, Instant now)
+    : plan_(std::move(plan)), started_(now), started_text_(calendar_utc()) {
+  for (const Selected& selected : plan_.transports) {
+    State state;
+    const Registration& registration = *selected.registration;
+    state.tally.transport = registration.name;
+    state.tally.unsupported_reason = launch_refusal(registration.contract, plan_.launch);
+    for (unsigned p = 0; p < promise_count; ++p) {
+      const auto promise = static_cast<Promise>(p);
+      if (promise_applies(promise, registration.contract)) {
+        state.promises[promise] = {.promise = promise};
+      }
+    }
+    state.patient_due = plan_.shard.has(1);
+    while (!plan_.shard.has(state.next_k)) ++state.next_k;
+    states_.push_back(std::move(state));
+  }
+}
+
+Case Campaign::make_case(std::size_t transport, std::uint64_t k) const {
+  const Registration& registration = *plan_.transports[transport].registration;
+  Case made{.transport = transport, .k = k};
+  made.seed = case_seed(plan_.seed, registration.name, k);
+  GenerateOptions options = plan_.generate;
+  if (plan_.launch == Launch::fork) options.allow_exec = false;
+  const auto generator = k == 1 ? generate_patient : generate;
+  made.scenario = generator(made.seed, registration.name, registration.contract, options);
+  if (plan_.launch) made.scenario.launch = *plan_.launch;
+  return made;
+}
+
+bool Campaign::has_run_left(const State& state) const {
+  return plan_.runs == 0 || state.next_k <= plan_.runs;
+}
+
+// The supported transport with the least time; one whose case runs now is charged for it in
+// advance.
+std::optional<std::size_t> Campaign::neediest() const {
+  std::optional<std::size_t> best;
+  std::int64_t best_ns = 0;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    const State& state = states_[i];
+    if (!state.tally.unsupported_reason.empty() || !has_run_left(state)) continue;
+    const std::int64_t typical_ns = state.ordinary == 0
+                                        ? plan_.generate.budget_ns
+                                        : state.used_ns / static_cast<std::int64_t>(state.ordinary);
+    const std::int64_t charged_ns = state.used_ns + state.running * typical_ns;
+    if (best && charged_ns >= best_ns) continue;
+    best = i;
+    best_ns = charged_ns;
+  }
+  return best;
+}
+
+std::optional<Case> Campaign::next(EngineFor engine, Instant now) {
+  std::size_t transport = 0;
+  std::uint64_t k = 1;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return std::nullopt;
+    if (engine == EngineFor::patient_cases) {
+      const auto due = std::find_if(states_.begin(), states_.end(), [](const State& state) {
+        return state.patient_due && state.tally.unsupported_reason.empty();
+      });
+      if (due == states_.end()) return std::nullopt;
+      due->patient_due = false;
+      transport = static_cast<std::size_t>(due - states_.begin());
+    } else {
+      if (plan_.time_ns > 0 && now - started_ >= plan_.time_ns) return std::nullopt;
+      const auto needy = neediest();
+      if (!needy) return std::nullopt;
+      transport = *needy;
+      State& state = states_[transport];
+      k = state.next_k;
+      do ++state.next_k;
+      while (!plan_.shard.has(state.next_k));
+      ++state.running;
+    }
+    last_started_ = states_[transport].tally.transport;
+  }
+  return make_case(transport, k);
+}
+
+void Campaign::finish(const Case& done, const CaseResult& result) {
+  const std::lock_guard lock(mutex_);
+  State& state = states_[done.transport];
+  const auto harness_failed = [&](const std::string& what) {
+    harness_failures_.push_back(fmt::format("{} (case {}, seed {}): {}", state.tally.transport,
+                                            done.k, seed_text(done.seed), what));
+    if (++harness_failed_ >= harness_failures_max) stopped_ = true;
+  };
+  state.tally.elapsed_ns += result.elapsed_ns;
+  if (done.k != 1) {
+    --state.running;
+    state.used_ns += result.elapsed_ns;
+    ++state.ordinary;
+  }
+  if (!result.bundle_problem.empty()) harness_failed(result.bundle_problem);
+  if (!result.harness_failure.empty()) return harness_failed(result.harness_failure);
+  if (!result.unsupported.empty()) {
+    if (state.refused++ == 0) state.refusal = result.unsupported;
+    // Some scenarios may ask too much of this machine; when the first ones all do, none can run.
+    if (state.tally.scenarios == 0 && state.refused >= refusals_max) {
+      state.tally.unsupported_reason = state.refusal;
+    }
+    return;
+  }
+  const Verdict verdict = result.judgement.verdict();
+  if (result.interrupted && verdict != Verdict::violation) return;
+  ++state.tally.scenarios;
+  state.tally.messages += result.traffic.received;
+  state.traffic_ns += result.traffic.traffic_ns;
+  state.latency.merge(result.latency);
+  if (verdict == Verdict::inconclusive) ++state.tally.inconclusive_scenarios;
+  for (const Finding& finding : result.judgement.findings) {
+    count_finding(state, done, finding, result);
+  }
+  if (verdict == Verdict::violation) {
+    ++violations_;
+    if (plan_.fail_fast == FailFast::yes) stopped_ = true;
+  }
+}
+
+void Campaign::count_finding(State& state, const Case& done, const Finding& finding,
+                             const CaseResult& result) {
+  PromiseTally& promise = state.promises[finding.promise];
+  promise.promise = finding.promise;
+  ++promise.scenarios;
+  promise.occasions += finding.occasions;
+  if (finding.verdict == Verdict::inconclusive) {
+    ++state.inconclusive_scenarios[finding.promise];
+    auto& [count, text] = state.inconclusive[fingerprint(finding)];
+    if (count++ == 0) text = fmt::format("{}: {}", to_string(finding.promise), finding.what);
+  }
+  if (finding.verdict == Verdict::violation) report_failure(done, finding, result);
+  if (finding.verdict > Verdict::pass && finding.verdict > promise.verdict) {
+    promise.verdict = finding.verdict;
+    promise.what = finding.what;
+    promise.seed = seed_text(done.seed);
+    const auto bundle = result.bundles.find(fingerprint(finding));
+    promise.bundle = bundle == result.bundles.end() ? "" : bundle->second;
+  }
+}
+
+void Campaign::report_failure(const Case& done, const Finding& finding, const CaseResult& result) {
+  if (!reported_.insert(sighting(done, finding)).second) return;
+  const auto bundle = result.bundles.find(fingerprint(finding));
+  failures_.push_back({.transport = std::string(done.scenario.transport_name()),
+                       .fingerprint = fingerprint(finding),
+                       .verdict = finding.verdict,
+                       .what = finding.what,
+                       .seed = seed_text(done.seed),
+                       .bundle = bundle == result.bundles.end() ? "" : bundle->second});
+}
+
+void Campaign::stop() { stopped_ = true; }
+
+bool Campaign::first_sighting(const Case& which, const Finding& finding) {
+  const std::lock_guard lock(mutex_);
+  return sighted_.insert(sighting(which, finding)).second;
+}
+
+std::vector<Failure> Campaign::take_failures() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(failures_, {});
+}
+
+std::vector<std::string> Campaign::take_harness_failures() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(harness_failures_, {});
+}
+
+ProgressState Campaign::progress(Instant now) const {
+  const std::lock_guard lock(mutex_);
+  ProgressState state{.elapsed_ns = now - started_,
+                      .total_ns = plan_.time_ns,
+                      .violations = violations_,
+                      .now = last_started_};
+  for (const State& one : states_) {
+    state.scenarios += one.tally.scenarios;
+    state.messages += one.tally.messages;
+    if (one.tally.unsupported_reason.empty()) state.scenarios_max += plan_.runs / plan_.shard.count;
+  }
+  return state;
+}
+
+}  // namespace ipctorture

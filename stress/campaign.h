@@ -1,0 +1,136 @@
+// A campaign: which case runs next, when it is over, and what it all came to. It starts no thread
+// and reads no clock of its own, so that it is tested with made-up results; run.cc feeds it.
+//
+// Case k of a transport has seed case_seed(campaign seed, transport, k). Case 1 is the patient one
+// (generate_patient): it sleeps most of its time, so it runs beside the others on engines of its
+// own and costs no budget. The others go to the transport that has had the least time so far, which
+// splits the time evenly, whatever a single case takes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "harness/base/clock.h"
+#include "harness/check/verdict.h"
+#include "harness/launch/engine.h"
+#include "harness/report/json_lines.h"
+#include "harness/report/progress.h"
+#include "harness/report/tally.h"
+#include "harness/scenario/generate.h"
+#include "stress/exit_code.h"
+#include "stress/latency.h"
+#include "stress/selection.h"
+#include "stress/settings.h"
+
+namespace ipctorture {
+
+enum class FailFast : std::uint8_t { no, yes };
+
+struct CampaignPlan {
+  std::vector<Selected> transports;
+  std::uint64_t seed = 0;
+  std::int64_t time_ns = 0;  // wall time of it all; 0: no time budget
+  std::uint64_t runs = 0;    // scenarios per transport; 0: no such budget
+  Shard shard;
+  FailFast fail_fast = FailFast::no;
+  std::optional<Launch> launch;  // only this way of starting workers
+  GenerateOptions generate;
+};
+
+// One scenario to run. `transport` is the index in CampaignPlan::transports.
+struct Case {
+  std::size_t transport = 0;
+  std::uint64_t k = 0;
+  std::uint64_t seed = 0;
+  Scenario scenario;
+};
+
+// What running it came to, without the history.
+struct CaseResult {
+  std::string unsupported;      // non-empty: it did not run
+  std::string harness_failure;  // non-empty: the harness itself failed
+  Judgement judgement;
+  Traffic traffic;
+  LatencyHistogram latency;
+  std::int64_t elapsed_ns = 0;
+  std::map<std::string, std::string> bundles;  // fingerprint -> path, of those written
+  std::string bundle_problem;                  // non-empty: one could not be written
+  bool interrupted = false;                    // ended early by a person: judged, but not counted
+};
+
+enum class EngineFor : std::uint8_t { ordinary_cases, patient_cases };
+
+// All functions may be called from any thread.
+class Campaign {
+ public:
+  Campaign(CampaignPlan plan, Instant now);
+
+  // The next case for an engine; nothing: there is no more for it (now and ever).
+  std::optional<Case> next(EngineFor engine, Instant now);
+  // To be called once for each case that next() gave.
+  void finish(const Case& done, const CaseResult& result);
+  // No further case is given out: a person interrupted.
+  void stop();
+  bool stopped() const { return stopped_; }
+
+  // True for the first time this campaign sees the failure: a bundle is due.
+  bool first_sighting(const Case& which, const Finding& finding);
+  // What failed since the last call, once per fingerprint, in order.
+  std::vector<Failure> take_failures();
+  std::vector<std::string> take_harness_failures();  // "pipe: what"
+
+  ProgressState progress(Instant now) const;
+  // The tally so far, with verdicts, by the rules of the file campaign_verdict.cc.
+  enum class Machine : std::uint8_t { idle, loaded };
+  CampaignTally tally(Machine machine, Instant now) const;
+  // Of everything but interruptions: those are the caller's.
+  ExitCode exit_code(const CampaignTally& tally) const;
+
+ private:
+  struct State {
+    std::uint64_t next_k = 2;
+    bool patient_due = true;
+    unsigned running = 0;
+    std::int64_t used_ns = 0;     // by ordinary cases
+    std::uint64_t ordinary = 0;   // ordinary cases finished
+    std::uint64_t refused = 0;    // cases that could not run here
+    std::string refusal;          // why, the first
+    std::int64_t traffic_ns = 0;  // of all cases
+    LatencyHistogram latency;
+    std::map<std::string, std::pair<std::uint64_t, std::string>>
+        inconclusive;  // symptom -> count, text
+    TransportTally tally;
+    std::map<Promise, PromiseTally> promises;
+    std::map<Promise, std::uint64_t> inconclusive_scenarios;
+  };
+
+  Case make_case(std::size_t transport, std::uint64_t k) const;
+  std::optional<std::size_t> neediest() const;
+  bool has_run_left(const State& state) const;
+  void count_finding(State& state, const Case& done, const Finding& finding,
+                     const CaseResult& result);
+  void report_failure(const Case& done, const Finding& finding, const CaseResult& result);
+  TransportTally judged(const State& state, Machine machine) const;
+
+  const CampaignPlan plan_;
+  const Instant started_;
+  const std::string started_text_;
+  std::atomic<bool> stopped_{false};
+  mutable std::mutex mutex_;
+  std::vector<State> states_;
+  std::set<std::string> sighted_;   // transport and fingerprint: a bundle was asked for
+  std::set<std::string> reported_;  // likewise: told to the person
+  std::vector<Failure> failures_;
+  std::vector<std::string> harness_failures_;
+  std::uint64_t harness_failed_ = 0;
+  std::uint64_t violations_ = 0;
+  std::string last_started_;
+};
+
+}  // namespace ipctorture

@@ -1,0 +1,319 @@
+// Campaigns with made-up results and a made-up clock: no engine, no process, no waiting.
+#include "stress/campaign.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "harness/check/check.h"
+
+namespace ipctorture {
+namespace {
+
+using testing::HasSubstr;
+using testing::SizeIs;
+
+constexpr std::int64_t ms = 1'000'000;
+
+const Registration named_one{.name = "one", .contract = {.message_max = 4096}};
+const Registration named_two{.name = "two", .contract = {.message_max = 4096}};
+const Registration inherited{.name = "inherited",
+                             .contract = {.message_max = 4096, .attach = AttachBy::inherited}};
+
+CampaignPlan plan_of(std::vector<const Registration*> registrations) {
+  CampaignPlan plan{.seed = 42, .time_ns = 1000 * ms};
+  for (const Registration* registration : registrations) {
+    plan.transports.push_back({registration, AskedFor::with_others});
+  }
+  return plan;
+}
+
+// Every promise judged with an occasion, all of one verdict but `special`.
+CaseResult result_of(const Registration& registration, Verdict verdict = Verdict::pass) {
+  CaseResult result{.elapsed_ns = 10 * ms};
+  for (unsigned p = 0; p < promise_count; ++p) {
+    const auto promise = static_cast<Promise>(p);
+    if (!promise_applies(promise, registration.contract)) continue;
+    result.judgement.findings.push_back({.promise = promise, .occasions = 1});
+  }
+  Finding& first = result.judgement.findings.front();
+  first.verdict = verdict;
+  if (verdict != Verdict::pass) {
+    first.what = "it broke";
+    first.term = "content";
+    first.symptom = "torn";
+  }
+  result.traffic = {.received = 100, .traffic_ns = ms};
+  return result;
+}
+
+const TransportTally& tally_of(const CampaignTally& tally, std::string_view name) {
+  for (const TransportTally& one : tally.transports) {
+    if (one.transport == name) return one;
+  }
+  throw std::logic_error("no such transport");
+}
+
+// Runs cases on one ordinary engine until there are none, `cost(case)` ns each.
+template <typename Cost, typename Result>
+Instant run_all(Campaign& campaign, Cost cost, Result result) {
+  Instant now = 0;
+  while (const auto next = campaign.next(EngineFor::ordinary_cases, now)) {
+    CaseResult done = result(*next);
+    done.elapsed_ns = cost(*next);
+    now += done.elapsed_ns;
+    campaign.finish(*next, done);
+  }
+  return now;
+}
+
+TEST(Campaign, SplitsTimeEvenlyWhateverACaseCosts) {
+  Campaign campaign(plan_of({&named_one, &named_two}), 0);
+  std::array<std::int64_t, 2> used{};
+  run_all(
+      campaign,
+      [&](const Case& one) {
+        const std::int64_t cost = one.transport == 0 ? 50 * ms : 2 * ms;
+        used[one.transport] += cost;
+        return cost;
+      },
+      [](const Case&) { return result_of(named_one); });
+  EXPECT_NEAR(static_cast<double>(used[0]), static_cast<double>(used[1]), 60.0 * ms);
+  EXPECT_NEAR(static_cast<double>(used[0] + used[1]), 1000.0 * ms, 50.0 * ms);
+}
+
+TEST(Campaign, RunsBudgetCountsThePatientCase) {
+  CampaignPlan plan = plan_of({&named_one, &named_two});
+  plan.time_ns = 0;
+  plan.runs = 5;
+  Campaign campaign(std::move(plan), 0);
+  unsigned patient = 0, ordinary = 0;
+  while (const auto next = campaign.next(EngineFor::patient_cases, 0)) {
+    EXPECT_EQ(next->k, 1u);
+    campaign.finish(*next, result_of(named_one));
+    ++patient;
+  }
+  while (const auto next = campaign.next(EngineFor::ordinary_cases, 0)) {
+    campaign.finish(*next, result_of(named_one));
+    ++ordinary;
+  }
+  EXPECT_EQ(patient, 2u);
+  EXPECT_EQ(ordinary, 8u);
+}
+
+TEST(Campaign, EveryCaseIsDistinctAndASeedRepeatsIt) {
+  std::set<std::uint64_t> seeds;
+  std::vector<Scenario> first, again;
+  for (auto* scenarios : {&first, &again}) {
+    CampaignPlan plan = plan_of({&named_one});
+    plan.runs = 20;
+    Campaign campaign(std::move(plan), 0);
+    while (const auto next = campaign.next(EngineFor::ordinary_cases, 0)) {
+      seeds.insert(next->seed);
+      scenarios->push_back(next->scenario);
+      campaign.finish(*next, result_of(named_one));
+    }
+  }
+  EXPECT_EQ(seeds.size(), 19u);
+  EXPECT_EQ(first, again);
+}
+
+TEST(Campaign, ShardsShareTheCasesOfOneCampaign) {
+  std::multiset<std::uint64_t> seen;
+  for (unsigned index = 1; index <= 3; ++index) {
+    CampaignPlan plan = plan_of({&named_one});
+    plan.time_ns = 0;
+    plan.runs = 10;
+    plan.shard = {.index = index, .count = 3};
+    Campaign campaign(std::move(plan), 0);
+    for (const EngineFor engine : {EngineFor::patient_cases, EngineFor::ordinary_cases}) {
+      while (const auto next = campaign.next(engine, 0)) {
+        EXPECT_EQ(next->seed, case_seed(42, "one", next->k));
+        seen.insert(next->k);
+        campaign.finish(*next, result_of(named_one));
+      }
+    }
+  }
+  EXPECT_EQ(seen, (std::multiset<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
+}
+
+TEST(Campaign, PassWhenAllPassed) {
+  Campaign campaign(plan_of({&named_one}), 0);
+  run_all(
+      campaign, [](const Case&) { return 10 * ms; },
+      [](const Case&) { return result_of(named_one); });
+  const CampaignTally tally = campaign.tally(Campaign::Machine::idle, 1000 * ms);
+  EXPECT_EQ(tally.transports[0].verdict, Verdict::pass);
+  EXPECT_EQ(tally.transports[0].scenarios, 100u);
+  EXPECT_EQ(tally.transports[0].messages, 10'000u);
+  EXPECT_DOUBLE_EQ(tally.transports[0].messages_per_second, 100'000.0);
+  EXPECT_EQ(campaign.exit_code(tally), ExitCode::pass);
+}
+
+TEST(Campaign, OneFailureIsToldOnceAndCounted) {
+  Campaign campaign(plan_of({&named_one}), 0);
+  unsigned bundles = 0;
+  run_all(
+      campaign, [](const Case&) { return 100 * ms; },
+      [&](const Case& one) {
+        CaseResult result = result_of(named_one, Verdict::violation);
+        const Finding& finding = result.judgement.findings.front();
+        if (campaign.first_sighting(one, finding)) {
+          result.bundles[fingerprint(finding)] = "bundle-" + std::to_string(++bundles);
+        }
+        return result;
+      });
+  EXPECT_EQ(bundles, 1u);
+  const auto failures = campaign.take_failures();
+  ASSERT_THAT(failures, SizeIs(1));
+  EXPECT_EQ(failures[0].bundle, "bundle-1");
+  EXPECT_TRUE(campaign.take_failures().empty());
+  EXPECT_EQ(campaign.progress(0).violations, 10u);
+  const CampaignTally tally = campaign.tally(Campaign::Machine::idle, 0);
+  EXPECT_EQ(tally.transports[0].promises[0].bundle, "bundle-1");
+  EXPECT_EQ(campaign.exit_code(tally), ExitCode::violation);
+}
+
+TEST(Campaign, FailFastGivesNoFurtherCase) {
+  CampaignPlan plan = plan_of({&named_one, &named_two});
+  plan.fail_fast = FailFast::yes;
+  Campaign campaign(std::move(plan), 0);
+  const auto first = campaign.next(EngineFor::ordinary_cases, 0);
+  campaign.finish(*first, result_of(named_one, Verdict::violation));
+  EXPECT_FALSE(campaign.next(EngineFor::ordinary_cases, 0).has_value());
+  EXPECT_FALSE(campaign.next(EngineFor::patient_cases, 0).has_value());
+}
+
+Verdict verdict_with(unsigned inconclusive, unsigned scenarios, Campaign::Machine machine) {
+  CampaignPlan plan = plan_of({&named_one});
+  plan.time_ns = 0;
+  plan.runs = scenarios + 1;
+  Campaign campaign(std::move(plan), 0);
+  run_all(
+      campaign, [](const Case&) { return ms; },
+      [&](const Case& one) {
+        const bool doubt = one.k - 2 < inconclusive;
+        return result_of(named_one, doubt ? Verdict::inconclusive : Verdict::pass);
+      });
+  return campaign.tally(machine, 0).transports[0].verdict;
+}
+
+TEST(Campaign, InconclusiveBeyondOnePercentOrTenWhenLoaded) {
+  using Machine = Campaign::Machine;
+  EXPECT_EQ(verdict_with(2, 200, Machine::idle), Verdict::pass);
+  EXPECT_EQ(verdict_with(3, 200, Machine::idle), Verdict::inconclusive);
+  EXPECT_EQ(verdict_with(20, 200, Machine::loaded), Verdict::pass);
+  EXPECT_EQ(verdict_with(21, 200, Machine::loaded), Verdict::inconclusive);
+}
+
+TEST(Campaign, PromiseWithoutOccasionIsInconclusive) {
+  const auto without_occasion = [](Shard shard) {
+    CampaignPlan plan = plan_of({&named_one});
+    plan.shard = shard;
+    Campaign campaign(std::move(plan), 0);
+    run_all(
+        campaign, [](const Case&) { return 10 * ms; },
+        [](const Case&) {
+          CaseResult result = result_of(named_one);
+          result.judgement.findings.front().occasions = 0;
+          return result;
+        });
+    return campaign.tally(Campaign::Machine::idle, 0).transports[0];
+  };
+  const TransportTally whole = without_occasion({});
+  EXPECT_EQ(whole.verdict, Verdict::inconclusive);
+  EXPECT_THAT(whole.promises[0].what, HasSubstr("no occasion"));
+  EXPECT_EQ(without_occasion({.index = 2, .count = 3}).verdict, Verdict::pass);
+}
+
+TEST(Campaign, UnsupportedIsGivenUpAndTheOthersGetItsTime) {
+  Campaign campaign(plan_of({&named_one, &named_two}), 0);
+  std::int64_t two_ns = 0;
+  run_all(
+      campaign,
+      [&](const Case& one) {
+        if (one.transport == 1) two_ns += 10 * ms;
+        return one.transport == 1 ? 10 * ms : ms;
+      },
+      [](const Case& one) {
+        CaseResult result = result_of(named_two);
+        if (one.transport == 0) result = {.unsupported = "no queue"};
+        return result;
+      });
+  const CampaignTally tally = campaign.tally(Campaign::Machine::idle, 0);
+  EXPECT_EQ(tally_of(tally, "one").verdict, Verdict::unsupported);
+  EXPECT_EQ(tally_of(tally, "one").unsupported_reason, "no queue");
+  EXPECT_GT(two_ns, 980 * ms);
+  EXPECT_EQ(campaign.exit_code(tally), ExitCode::pass);
+}
+
+TEST(Campaign, UnsupportedCountsWhenNamed) {
+  CampaignPlan plan = plan_of({&named_one});
+  plan.transports[0].asked = AskedFor::by_name;
+  Campaign campaign(std::move(plan), 0);
+  run_all(
+      campaign, [](const Case&) { return ms; },
+      [](const Case&) { return CaseResult{.unsupported = "no queue"}; });
+  EXPECT_EQ(campaign.exit_code(campaign.tally(Campaign::Machine::idle, 0)), ExitCode::unsupported);
+}
+
+TEST(Campaign, SomeScenariosUnsupportedAreInconclusive) {
+  Campaign campaign(plan_of({&named_one}), 0);
+  run_all(
+      campaign, [](const Case&) { return 10 * ms; },
+      [](const Case& one) {
+        return one.k % 10 == 0 ? CaseResult{.unsupported = "too large for this machine"}
+                               : result_of(named_one);
+      });
+  const CampaignTally tally = campaign.tally(Campaign::Machine::idle, 0);
+  EXPECT_EQ(tally.transports[0].verdict, Verdict::inconclusive);
+  EXPECT_THAT(tally.transports[0].inconclusive_reason, HasSubstr("too large"));
+}
+
+TEST(Campaign, LaunchIsForcedOrRefused) {
+  CampaignPlan plan = plan_of({&named_one, &inherited});
+  plan.launch = Launch::exec;
+  Campaign campaign(std::move(plan), 0);
+  run_all(
+      campaign, [](const Case&) { return 10 * ms; },
+      [](const Case& one) {
+        EXPECT_EQ(one.scenario.launch, Launch::exec);
+        EXPECT_TRUE(scenario_faults(one.scenario, named_one.contract).empty());
+        return result_of(named_one);
+      });
+  const CampaignTally tally = campaign.tally(Campaign::Machine::idle, 0);
+  EXPECT_EQ(tally_of(tally, "inherited").verdict, Verdict::unsupported);
+  EXPECT_THAT(tally_of(tally, "inherited").unsupported_reason, HasSubstr("inherited"));
+  EXPECT_EQ(tally_of(tally, "one").verdict, Verdict::pass);
+}
+
+TEST(Campaign, FailingHarnessEndsItAndIsNoPass) {
+  Campaign campaign(plan_of({&named_one}), 0);
+  unsigned cases = 0;
+  run_all(
+      campaign, [](const Case&) { return ms; },
+      [&](const Case&) {
+        ++cases;
+        return CaseResult{.harness_failure = "no memory"};
+      });
+  EXPECT_EQ(cases, 10u);
+  EXPECT_THAT(campaign.take_harness_failures(), SizeIs(10));
+  EXPECT_EQ(campaign.exit_code(campaign.tally(Campaign::Machine::idle, 0)),
+            ExitCode::harness_failed);
+}
+
+TEST(Campaign, InterruptedCaseIsNotCountedUnlessItFoundSomething) {
+  Campaign campaign(plan_of({&named_one}), 0);
+  CaseResult cut = result_of(named_one, Verdict::inconclusive);
+  cut.interrupted = true;
+  campaign.finish(*campaign.next(EngineFor::ordinary_cases, 0), cut);
+  EXPECT_EQ(campaign.tally(Campaign::Machine::idle, 0).transports[0].scenarios, 0u);
+  CaseResult found = result_of(named_one, Verdict::violation);
+  found.interrupted = true;
+  campaign.finish(*campaign.next(EngineFor::ordinary_cases, 0), found);
+  EXPECT_EQ(campaign.tally(Campaign::Machine::idle, 0).transports[0].verdict, Verdict::violation);
+}
+
+}  // namespace
+}  // namespace ipctorture

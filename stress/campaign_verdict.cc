@@ -1,0 +1,87 @@
+// The last part of a campaign: what its scenarios together say about each transport.
+//
+//  - violation: any scenario found one;
+//  - inconclusive: more than 1 % of its scenarios are (10 % on a loaded machine), or a promise of
+//    its contract had no occasion to be broken (not in a shard: the shards together must have it);
+//  - pass: otherwise, and then it says how much was tried;
+//  - unsupported: no scenario of it could run here. Where some could, the others are inconclusive.
+#include <fmt/format.h>
+
+#include "stress/campaign.h"
+
+namespace ipctorture {
+namespace {
+
+std::uint64_t inconclusive_permille_max(Campaign::Machine machine) {
+  return machine == Campaign::Machine::loaded ? 100 : 10;
+}
+
+bool too_many(std::uint64_t inconclusive, std::uint64_t scenarios, Campaign::Machine machine) {
+  return inconclusive * 1000 > scenarios * inconclusive_permille_max(machine);
+}
+
+}  // namespace
+
+TransportTally Campaign::judged(const State& state, Machine machine) const {
+  TransportTally t = state.tally;
+  if (t.scenarios == 0 && t.unsupported_reason.empty()) t.unsupported_reason = state.refusal;
+  if (!t.unsupported_reason.empty() || t.scenarios == 0) {
+    t.verdict = Verdict::unsupported;
+    if (t.unsupported_reason.empty()) t.unsupported_reason = "no scenario of it was finished";
+    return t;
+  }
+  t.verdict = Verdict::pass;
+  t.scenarios += state.refused;
+  t.inconclusive_scenarios += state.refused;
+  if (state.traffic_ns > 0) {
+    t.messages_per_second =
+        static_cast<double>(t.messages) * 1e9 / static_cast<double>(state.traffic_ns);
+  }
+  t.p50_ns = state.latency.percentile_ns(500);
+  t.p99_ns = state.latency.percentile_ns(990);
+
+  std::uint64_t most = state.refused;
+  if (state.refused > 0) t.inconclusive_reason = "it could not run here: " + state.refusal;
+  for (const auto& [symptom, entry] : state.inconclusive) {
+    if (entry.first <= most) continue;
+    most = entry.first;
+    t.inconclusive_reason = entry.second;
+  }
+  if (too_many(t.inconclusive_scenarios, t.scenarios, machine)) t.verdict = Verdict::inconclusive;
+  for (const auto& [which, tally] : state.promises) {
+    PromiseTally promise = tally;
+    const auto found = state.inconclusive_scenarios.find(which);
+    const std::uint64_t inconclusive =
+        found == state.inconclusive_scenarios.end() ? 0 : found->second;
+    if (promise.verdict == Verdict::inconclusive && !too_many(inconclusive, t.scenarios, machine)) {
+      promise.verdict = Verdict::pass;  // within the share that is allowed; the count stays visible
+    }
+    if (promise.verdict == Verdict::pass && promise.occasions == 0 && plan_.shard.count == 1) {
+      promise.verdict = Verdict::inconclusive;
+      promise.what = fmt::format("no occasion to break it in {} scenarios", t.scenarios);
+      promise.seed.clear();
+    }
+    t.verdict = worse(t.verdict, promise.verdict);
+    t.promises.push_back(std::move(promise));
+  }
+  return t;
+}
+
+CampaignTally Campaign::tally(Machine machine, Instant now) const {
+  const std::lock_guard lock(mutex_);
+  CampaignTally all{
+      .seed = seed_text(plan_.seed), .started = started_text_, .elapsed_ns = now - started_};
+  for (const State& state : states_) all.transports.push_back(judged(state, machine));
+  return all;
+}
+
+ExitCode Campaign::exit_code(const CampaignTally& tally) const {
+  const std::lock_guard lock(mutex_);
+  ExitCode code = harness_failed_ > 0 ? ExitCode::harness_failed : ExitCode::pass;
+  for (std::size_t i = 0; i < tally.transports.size(); ++i) {
+    code = graver(code, exit_code_of(tally.transports[i].verdict, plan_.transports[i].asked));
+  }
+  return code;
+}
+
+}  // namespace ipctorture

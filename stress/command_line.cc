@@ -1,0 +1,277 @@
+#include "stress/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "harness/launch/exec_worker.h"
+#include "harness/scenario/generate.h"
+#include "harness/transport/registry.h"
+#include "stress/nearest.h"
+#include "stress/settings.h"
+#include "stress/terminal.h"
+#include "stress/verbs.h"
+
+namespace ipctorture {
+namespace {
+
+constexpr const char* program_text =
+    "Tortures transports that carry messages between processes, and says what breaks.";
+
+constexpr const char* program_footer =
+    "Examples:\n"
+    "  ipctorture run                      everything, for a minute\n"
+    "  ipctorture run pipe 'unix_*'        some transports, a minute each\n"
+    "  ipctorture replay ipctorture-out/latest/pipe-order-late\n"
+    "  ipctorture list                     what each transport promises\n"
+    "  ipctorture doctor                   what this machine lacks, and how to mend it\n"
+    "\n"
+    "`ipctorture VERB --help` says more. Every flag of a verb may also be given as "
+    "IPCTORTURE_FLAG\n"
+    "in the environment or in ./ipctorture.toml (time = \"30s\"); flags come first.\n"
+    "\n"
+    "Exit codes: 0 pass, 1 violation, 2 inconclusive, 3 the harness failed, 4 nothing selected,\n"
+    "64 usage, 69 unsupported here, 130/143 interrupted. Of several the gravest: 1, 3, 130/143, "
+    "2,\n"
+    "69 (only for a transport that was named), 0.";
+
+constexpr const char* run_footer =
+    "Examples:\n"
+    "  ipctorture run --time 10s            all transports, 10 seconds in all\n"
+    "  ipctorture run tcp udp --time 5m     these two, 5 minutes each\n"
+    "  ipctorture run --exclude 'shm_*' --fail-fast\n"
+    "  ipctorture run pipe --runs 100 --seed g1:c0ffee --launch exec\n"
+    "  ipctorture run --json --junit results.xml --shard 2/5\n"
+    "\n"
+    "A first case of each transport waits for its progress bound, so a run takes some seconds\n"
+    "even with less time. While it runs, the key t or SIGUSR1 shows what every worker does.";
+
+// What the parser fills; the verbs read it afterwards.
+struct Parsed {
+  Settings settings;
+  Selection selection;
+  std::string path;
+  std::string config;
+  Clean clean = Clean::no;
+};
+
+class Parser {
+ public:
+  Parser() : app_(program_text, "ipctorture") {
+    app_.footer(program_footer);
+    app_.set_version_flag(
+        "--version", fmt::format("ipctorture {} (generator g{}, worker protocol {})", version_text,
+                                 generator_version, worker_protocol_version));
+    app_.get_formatter()->column_width(28);
+    app_.require_subcommand(0, 1);
+    add_run();
+    add_list();
+    add_on_bundles();
+    add_doctor();
+    worker_ = app_.add_subcommand("worker", "")->group("");  // started by `run --launch exec` only
+  }
+
+  // An exit code that ends the program at once (help, version), or nothing: then a verb was chosen.
+  std::optional<ExitCode> parse(int argc, char** argv);
+  ExitCode run_verb();
+
+ private:
+  std::string names_of_verbs() const;
+  [[noreturn]] void refuse_extras() const;
+
+  // --name TEXT into the settings.
+  void setting(CLI::App* verb, const std::string& name, const std::string& type,
+               const std::string& help, const std::string& group) {
+    verb->add_option_function<std::string>(
+            "--" + name,
+            [this, name](const std::string& text) { parsed_.settings.set_flag(name, text); }, help)
+        ->type_name(type)
+        ->group(group);
+  }
+  void toggle(CLI::App* verb, const std::string& name, const std::string& help,
+              const std::string& group) {
+    verb->add_flag_callback(
+            "--" + name, [this, name] { parsed_.settings.set_flag(name, "true"); }, help)
+        ->group(group);
+  }
+  CLI::App* add_verb(const char* name, const char* help) {
+    CLI::App* verb = app_.add_subcommand(name, help);
+    verb->get_formatter()->column_width(28);
+    setting(verb, "color", "WHEN", "auto, always or never (NO_COLOR is honoured)", "Output");
+    verb->add_option("--config", parsed_.config,
+                     "settings from this file instead of ipctorture.toml")
+        ->type_name("FILE")
+        ->group("Other");
+    return verb;
+  }
+  void add_selection(CLI::App* verb) {
+    verb->add_option("transports", parsed_.selection.names, "names and globs; none: all shipped")
+        ->type_name("TRANSPORT");
+    verb->add_option_function<std::vector<std::string>>(
+            "--exclude",
+            [this](const std::vector<std::string>& globs) {
+              for (const std::string& glob : globs) parsed_.settings.add_flag("exclude", glob);
+            },
+            "leave out; may be given several times")
+        ->type_name("GLOB")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->group("Selection");
+    verb->add_flag("--faulty", parsed_.selection.faulty, "with transports that have a planted bug")
+        ->group("Selection");
+    verb->add_flag("--canary", parsed_.selection.canary,
+                   "with the broken ones that prove the oracles")
+        ->group("Selection");
+  }
+  void add_run();
+  void add_list();
+  void add_on_bundles();
+  void add_doctor();
+
+  CLI::App app_;
+  Parsed parsed_;
+  CLI::App *run_ = nullptr, *list_ = nullptr, *replay_ = nullptr, *recheck_ = nullptr,
+           *explain_ = nullptr, *doctor_ = nullptr, *worker_ = nullptr;
+};
+
+void Parser::add_run() {
+  run_ = add_verb("run", "Torture transports and judge what they did");
+  run_->footer(run_footer);
+  add_selection(run_);
+  setting(run_, "time", "TIME", "60s, 10m ...: of everything, or of each when named [60s]",
+          "Budget");
+  setting(run_, "runs", "N", "scenarios of each transport (then no time limit by itself)",
+          "Budget");
+  setting(run_, "seed", "g1:HEX", "of the whole campaign; a run prints it [random]", "Budget");
+  setting(run_, "shard", "I/N", "only every N-th case, beginning with the I-th", "Budget");
+  setting(run_, "jobs", "N", "scenarios at once [number of cores]", "Budget");
+  setting(run_, "launch", "HOW", "only fork, or only exec (separate programs)", "Budget");
+  toggle(run_, "fail-fast", "end at the first violation", "Budget");
+  run_->add_flag("--dry-run", parsed_.selection.dry_run, "print what would be run, and end")
+      ->group("Budget");
+  setting(run_, "out", "DIR", "where bundles go [ipctorture-out/<run>/, and latest]", "Output");
+  setting(run_, "junit", "FILE", "also write JUnit XML", "Output");
+  toggle(run_, "json", "JSON lines instead of text", "Output");
+  toggle(run_, "quiet", "no progress", "Output");
+}
+
+void Parser::add_list() {
+  list_ = add_verb("list", "Show the transports and what they promise");
+  add_selection(list_);
+  toggle(list_, "json", "every term of the contracts, as JSON lines", "Output");
+}
+
+void Parser::add_on_bundles() {
+  replay_ = add_verb("replay", "Run a failure's scenario again and count how often it comes back");
+  replay_->add_option("path", parsed_.path, "a bundle, or a scenario as JSON")
+      ->required()
+      ->type_name("BUNDLE");
+  setting(replay_, "attempts", "K", "how often [20]", "Budget");
+  toggle(replay_, "quiet", "no progress", "Output");
+  replay_->footer("Exit codes: 1 reproduced, 0 not in K attempts, 2 all inconclusive.");
+  recheck_ = add_verb("recheck", "Judge a bundle's recorded history again, running nothing");
+  recheck_->add_option("path", parsed_.path, "a bundle")->required()->type_name("BUNDLE");
+  explain_ = add_verb("explain", "Say in words what a bundle shows");
+  explain_->add_option("path", parsed_.path, "a bundle")->required()->type_name("BUNDLE");
+}
+
+void Parser::add_doctor() {
+  doctor_ = add_verb("doctor", "Say what this machine lacks, and how to mend it");
+  doctor_->add_flag_callback(
+      "--clean", [this] { parsed_.clean = Clean::yes; }, "remove what dead runs left, and end");
+  toggle(doctor_, "json", "JSON lines", "Output");
+  doctor_->footer("Exit codes: 0 nothing is lacking, 69 something is.");
+}
+
+std::string Parser::names_of_verbs() const {
+  std::string names;
+  for (const CLI::App* verb : app_.get_subcommands({})) {
+    if (verb != worker_) names += (names.empty() ? "" : ", ") + verb->get_name();
+  }
+  return names;
+}
+
+// An unknown verb or flag: names the nearest one that exists.
+void Parser::refuse_extras() const {
+  const auto chosen = app_.get_subcommands();
+  const CLI::App& where = chosen.empty() ? app_ : *chosen.front();
+  for (const std::string& extra : app_.remaining(true)) {
+    std::vector<std::string> known;
+    if (!extra.starts_with("-")) {
+      if (!chosen.empty()) break;
+      for (const CLI::App* verb : app_.get_subcommands({})) {
+        if (verb != worker_) known.push_back(verb->get_name());
+      }
+      const std::string guess = did_you_mean(extra, known);
+      throw UsageError("unknown verb '" + extra + "'" +
+                       (guess.empty() ? "; there are " + names_of_verbs() : guess));
+    }
+    for (const CLI::Option* option : where.get_options()) {
+      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    }
+    const std::string flag = extra.substr(0, extra.find('='));
+    const std::string verb = chosen.empty() ? "" : " " + where.get_name();
+    throw UsageError("unknown flag '" + flag + "'" + did_you_mean(flag, known) + " (ipctorture" +
+                     verb + " --help shows all)");
+  }
+  throw UsageError("unexpected '" + app_.remaining(true).front() + "'");
+}
+
+std::optional<ExitCode> Parser::parse(int argc, char** argv) {
+  try {
+    app_.parse(argc, argv);
+  } catch (const CLI::ExtrasError&) {
+    refuse_extras();
+  } catch (const CLI::Success& success) {  // --help, --version
+    app_.exit(success);
+    return ExitCode::pass;
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what());
+  }
+  if (app_.get_subcommands().empty()) {
+    print_note(app_.help());
+    return ExitCode::usage;
+  }
+  return std::nullopt;
+}
+
+ExitCode Parser::run_verb() {
+  const CLI::App* verb = app_.get_subcommands().front();
+  if (verb == worker_) return static_cast<ExitCode>(run_exec_worker());
+  Settings& settings = parsed_.settings;
+  settings.read_environment([](const char* name) -> const char* { return std::getenv(name); });
+  if (parsed_.config.empty()) {
+    settings.read_toml_file("ipctorture.toml", Settings::IfMissing::ignore);
+  } else {
+    settings.read_toml_file(parsed_.config, Settings::IfMissing::refuse);
+  }
+  if (verb == run_) return run_campaign(settings, parsed_.selection);
+  if (verb == list_) return list_transports(settings, parsed_.selection);
+  if (verb == replay_) return replay(settings, parsed_.path);
+  if (verb == recheck_) return recheck(settings, parsed_.path);
+  if (verb == explain_) return explain_bundle(settings, parsed_.path);
+  return doctor(settings, parsed_.clean);
+}
+
+ExitCode parse_and_run(int argc, char** argv) {
+  try {
+    Parser parser;
+    const auto ended = parser.parse(argc, argv);
+    return ended ? *ended : parser.run_verb();
+  } catch (const UsageError& error) {
+    print_note(fmt::format("ipctorture: {}\n", error.what()));
+    return ExitCode::usage;
+  } catch (const std::exception& error) {
+    print_note(fmt::format("ipctorture: the harness failed: {}\n", error.what()));
+    return ExitCode::harness_failed;
+  }
+}
+
+}  // namespace
+
+int ipctorture_main(int argc, char** argv) noexcept {
+  return static_cast<int>(parse_and_run(argc, argv));
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,75 @@
+// Everything a command needs to run scenarios: a private directory, engines, and ears for signals.
+//
+// Order matters: the engines fork their zygotes while this process is small and has one thread;
+// only then are signals taken over and threads started. Construct it in the main thread, before any
+// other.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "harness/base/descriptor.h"
+#include "harness/launch/engine.h"
+#include "harness/launch/run_directory.h"
+#include "stress/exit_code.h"
+
+namespace ipctorture {
+
+// Listens while it lives: SIGINT, SIGTERM and SIGHUP set `interrupted`, a second one ends the
+// process at once (its workers die with it, the next run removes what is left). SIGUSR1, and the
+// key t when standard input is a terminal of ours, call `describe` and print the text.
+class SignalWatch {
+ public:
+  using Describe = std::string (*)(const void* context);
+  SignalWatch(std::atomic<bool>* interrupted, Describe describe, const void* context);
+  ~SignalWatch();
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+
+  // interrupted or terminated, by the first signal; pass when there was none.
+  ExitCode exit_code() const { return static_cast<ExitCode>(exit_code_.load()); }
+
+ private:
+  void listen();
+  void heard(int signal);
+  void explain_now() const;
+
+  std::atomic<bool>* interrupted_;
+  Describe describe_;
+  const void* context_;
+  Descriptor signals_, stop_;
+  std::atomic<std::uint8_t> exit_code_{0};
+  std::thread thread_;
+};
+
+class EngineRoom {
+ public:
+  // Removes what dead runs left, makes the run's directory, measures the clock, starts `engines`.
+  // Throws std::system_error or std::runtime_error.
+  explicit EngineRoom(unsigned engines);
+  ~EngineRoom();
+  EngineRoom(const EngineRoom&) = delete;
+  EngineRoom& operator=(const EngineRoom&) = delete;
+
+  Engine& engine(unsigned index) { return *engines_[index]; }
+  unsigned size() const { return static_cast<unsigned>(engines_.size()); }
+  bool interrupted() const { return interrupted_.load(std::memory_order_relaxed); }
+  ExitCode exit_code() const { return watch_->exit_code(); }
+  const CleanReport& cleaned() const { return cleaned_; }
+  const StampProperties& stamps() const { return stamps_; }
+
+ private:
+  std::string describe() const;
+
+  std::atomic<bool> interrupted_{false};
+  RunDirectory directory_;
+  CleanReport cleaned_;
+  StampProperties stamps_;
+  std::vector<std::unique_ptr<Engine>> engines_;
+  std::unique_ptr<SignalWatch> watch_;
+};
+
+}  // namespace ipctorture

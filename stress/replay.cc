@@ -1,0 +1,173 @@
+// `ipctorture replay`: runs a bundle's scenario (or a scenario file) again and says how often the
+// same failure came back.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <set>
+
+#include "harness/report/bundle.h"
+#include "harness/report/progress.h"
+#include "harness/run_scenario.h"
+#include "harness/scenario/codec.h"
+#include "stress/engine_room.h"
+#include "stress/selection.h"
+#include "stress/terminal.h"
+#include "stress/verbs.h"
+
+namespace ipctorture {
+namespace {
+
+constexpr std::uint64_t default_attempts = 20;
+constexpr std::size_t scenario_bytes_max = 64 * 1024;
+
+// What is to be run again, and which failures would be the same.
+struct Again {
+  Scenario scenario;
+  std::set<std::string> fingerprints;  // empty: any violation
+  std::vector<std::string> differences;
+};
+
+std::set<std::string> violations(const Judgement& judgement) {
+  std::set<std::string> fingerprints;
+  for (const Finding& finding : judgement.findings) {
+    if (finding.verdict == Verdict::violation) fingerprints.insert(fingerprint(finding));
+  }
+  return fingerprints;
+}
+
+std::string read_scenario_file(const std::string& path) {
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid()) throw UsageError(path + ": " + std::generic_category().message(errno));
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    throw UsageError(path + ": is neither a bundle nor a scenario file");
+  }
+  std::string text(scenario_bytes_max + 1, 0);
+  const ssize_t size = ::read(fd.get(), text.data(), text.size());
+  if (size < 0) throw UsageError(path + ": " + std::generic_category().message(errno));
+  if (static_cast<std::size_t>(size) > scenario_bytes_max) {
+    throw UsageError(path + ": is above 64 KiB: no scenario");
+  }
+  text.resize(static_cast<std::size_t>(size));
+  return text;
+}
+
+Again load(const std::string& path) {
+  Again again;
+  if (std::filesystem::is_directory(path)) {
+    try {
+      const BundleContent bundle = load_bundle(path);
+      again.scenario = bundle.scenario;
+      again.fingerprints = violations(bundle.judgement);
+      again.differences = environment_differences(bundle.environment, this_environment());
+    } catch (const std::runtime_error& error) {
+      throw UsageError(error.what());
+    }
+    return again;
+  }
+  try {
+    again.scenario = scenario_from_json(read_scenario_file(path));
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(path + ": " + error.what());
+  }
+  return again;
+}
+
+void refuse_unless_runnable(const Scenario& scenario) {
+  const std::string name(scenario.transport_name());
+  const Registration& registration = transport_named(name);
+  const auto faults = scenario_faults(scenario, registration.contract);
+  if (!faults.empty()) throw UsageError("the scenario does not suit " + name + ": " + faults[0]);
+}
+
+struct Count {
+  std::uint64_t attempts = 0, same = 0, other = 0, inconclusive = 0;
+  std::string unsupported;
+  std::set<std::string> others;
+};
+
+void judge_attempt(const ScenarioResult& ran, const Again& again, Count* count) {
+  ++count->attempts;
+  const auto found = violations(ran.judgement);
+  bool same = false;
+  for (const std::string& one : found) {
+    if (again.fingerprints.empty() || again.fingerprints.contains(one)) {
+      same = true;
+    } else {
+      count->others.insert(one);
+    }
+  }
+  if (same) {
+    ++count->same;
+  } else if (!found.empty()) {
+    ++count->other;
+  } else if (ran.judgement.verdict() == Verdict::inconclusive) {
+    ++count->inconclusive;
+  }
+}
+
+Count attempt(const Again& again, std::uint64_t attempts, const Terminal& terminal,
+              EngineRoom& room) {
+  Count count;
+  Progress progress(terminal.progress, terminal.progress_width, print_note);
+  const Instant begin = monotonic_now();
+  while (count.attempts < attempts && !room.interrupted()) {
+    const ScenarioResult ran = run_scenario(room.engine(0), again.scenario);
+    if (!ran.unsupported.empty()) {
+      count.unsupported = ran.unsupported;
+      break;
+    }
+    if (!ran.history.has(Fact::interrupted)) judge_attempt(ran, again, &count);
+    progress.update({.elapsed_ns = monotonic_now() - begin,
+                     .scenarios = count.attempts,
+                     .scenarios_max = attempts,
+                     .violations = count.same + count.other,
+                     .now = std::string(again.scenario.transport_name())},
+                    monotonic_now());
+  }
+  progress.clear();
+  return count;
+}
+
+ExitCode exit_code(const Count& count) {
+  if (count.same + count.other > 0) return ExitCode::violation;
+  if (!count.unsupported.empty()) return ExitCode::unsupported;
+  const bool nothing_else = count.inconclusive == count.attempts;
+  return nothing_else ? ExitCode::inconclusive : ExitCode::pass;
+}
+
+void tell(const Count& count, const Again& again) {
+  if (!count.unsupported.empty()) {
+    print_result(fmt::format("unsupported here: {}\n", count.unsupported));
+  }
+  print_result(fmt::format("reproduced {}/{}\n", count.same, count.attempts));
+  for (const std::string& one : again.fingerprints) print_result(fmt::format("  {}\n", one));
+  if (count.other > 0) {
+    print_result(fmt::format("another violation {}/{}\n", count.other, count.attempts));
+    for (const std::string& one : count.others) print_result(fmt::format("  {}\n", one));
+  }
+  if (count.inconclusive > 0) {
+    print_result(fmt::format("inconclusive {}/{}\n", count.inconclusive, count.attempts));
+  }
+}
+
+}  // namespace
+
+ExitCode replay(const Settings& settings, const std::string& path) {
+  const Again again = load(path);
+  refuse_unless_runnable(again.scenario);
+  const auto wanted = settings.find("attempts");
+  const std::uint64_t attempts = wanted ? parse_count(*wanted, 1, 1'000'000) : default_attempts;
+  const Terminal terminal = this_terminal(settings);
+  for (const std::string& difference : again.differences) {
+    print_result(fmt::format("differs here: {}\n", difference));
+  }
+  EngineRoom room(1);
+  const Count count = attempt(again, attempts, terminal, room);
+  tell(count, again);
+  return graver(exit_code(count), room.exit_code());
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,292 @@
+// `ipctorture run`: settings -> plan -> engines and threads -> campaign -> table, JSON lines,
+// JUnit.
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <fstream>
+#include <thread>
+
+#include "harness/report/json_lines.h"
+#include "harness/report/junit.h"
+#include "harness/report/progress.h"
+#include "harness/run_scenario.h"
+#include "stress/campaign.h"
+#include "stress/engine_room.h"
+#include "stress/machine_load.h"
+#include "stress/run_output.h"
+#include "stress/terminal.h"
+#include "stress/verbs.h"
+
+namespace ipctorture {
+namespace {
+
+constexpr std::int64_t default_time_ns = 60'000'000'000;
+constexpr unsigned patient_engines_max = 6;
+constexpr unsigned jobs_max = 64;
+
+std::uint64_t fresh_seed() {
+  std::uint64_t seed = 0;
+  if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) throw_system_error("getrandom", "");
+  return seed;
+}
+
+// Scenarios run at once when nobody says how many: one per core, since most have a worker asleep at
+// any time; two at least, so that a slow case does not stand in the way.
+unsigned default_jobs() { return std::clamp(std::thread::hardware_concurrency(), 2u, 16u); }
+
+CampaignPlan read_plan(const Settings& settings, const Selection& selection) {
+  CampaignPlan plan;
+  SelectionRequest request{.names = selection.names, .exclude = settings.list("exclude")};
+  if (selection.faulty) request.also.push_back(Kind::faulty);
+  if (selection.canary) request.also.push_back(Kind::canary);
+  plan.transports = select_transports(request, registrations());
+  const auto seed = settings.find("seed");
+  plan.seed = seed ? parse_seed(*seed) : fresh_seed();
+  const auto runs = settings.find("runs");
+  const auto time = settings.find("time");
+  if (runs) plan.runs = parse_count(*runs, 1, 1'000'000'000);
+  if (time || !runs) plan.time_ns = time ? parse_duration_ns(*time) : default_time_ns;
+  // With names the time is each transport's, without it is everything's.
+  if (!selection.names.empty()) {
+    plan.time_ns *= static_cast<std::int64_t>(std::max<std::size_t>(1, plan.transports.size()));
+  }
+  if (const auto shard = settings.find("shard")) plan.shard = parse_shard(*shard);
+  if (const auto launch = settings.find("launch")) plan.launch = parse_launch(*launch);
+  plan.fail_fast = settings.on("fail-fast") ? FailFast::yes : FailFast::no;
+  plan.generate.cores = std::max(1u, std::thread::hardware_concurrency());
+  return plan;
+}
+
+std::string case_line(const Case& one) {
+  const Scenario& s = one.scenario;
+  return fmt::format("  case {}: {} {}x{}, {} messages each, up to {} B, {}{}\n", one.k,
+                     to_string(s.workload), s.producers, s.consumers, s.messages,
+                     s.largest_message(), to_string(s.launch),
+                     one.k == 1 ? ", patient: waits for the progress bound" : "");
+}
+
+// What would be run: the transports and their first cases, which depend on the seed alone.
+void print_dry_run(const CampaignPlan& plan, unsigned jobs) {
+  print_result(fmt::format("seed {}\n{} transports, {}, {} scenarios at once\n",
+                           seed_text(plan.seed), plan.transports.size(),
+                           plan.time_ns > 0 ? human_duration(plan.time_ns) + " in all"
+                                            : fmt::format("{} scenarios each", plan.runs),
+                           jobs));
+  for (const Selected& selected : plan.transports) {
+    print_result(fmt::format("{}\n", selected.registration->name));
+    CampaignPlan alone = plan;
+    alone.transports = {selected};
+    alone.runs = std::max<std::uint64_t>(alone.runs, 3);
+    Campaign campaign(std::move(alone), 0);
+    if (const auto first = campaign.next(EngineFor::patient_cases, 0)) {
+      print_result(case_line(*first));
+    }
+    for (int i = 0; i < 2; ++i) {
+      if (const auto next = campaign.next(EngineFor::ordinary_cases, 0)) {
+        print_result(case_line(*next));
+      }
+    }
+  }
+}
+
+// A campaign at work: one thread per engine, and the main thread to tell about it.
+class Run {
+ public:
+  Run(CampaignPlan plan, unsigned jobs, const Settings& settings)
+      : settings_(settings),
+        terminal_(this_terminal(settings)),
+        json_(settings.on("json")),
+        output_(settings.text_or("out", "")),
+        jobs_(jobs),
+        start_(describe_start(plan)),
+        progress_(terminal_.progress, terminal_.progress_width, print_note),
+        room_(jobs + std::min<unsigned>(patient_engines_max,
+                                        static_cast<unsigned>(plan.transports.size()))),
+        campaign_(std::move(plan), monotonic_now()) {}
+
+  ExitCode go() {
+    tell_start();
+    const auto load_before = cpu_use();
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < room_.size(); ++i) threads.emplace_back([this, i] { work(i); });
+    watch();
+    for (std::thread& thread : threads) thread.join();
+    const auto load_after = cpu_use();
+    unsigned others = 0;
+    if (load_before && load_after) others = others_permille(*load_before, *load_after);
+    return tell_end(others);
+  }
+
+ private:
+  CampaignStart describe_start(const CampaignPlan& plan) const {
+    CampaignStart start{.seed = seed_text(plan.seed),
+                        .version = version_text,
+                        .started = calendar_utc(),
+                        .out = output_.path(),
+                        .seconds = static_cast<double>(plan.time_ns) / 1e9,
+                        .runs = plan.runs};
+    for (const Selected& one : plan.transports) {
+      start.transports.emplace_back(one.registration->name);
+    }
+    return start;
+  }
+
+  void work(unsigned index) {
+    const EngineFor kind = index < jobs_ ? EngineFor::ordinary_cases : EngineFor::patient_cases;
+    while (const auto next = campaign_.next(kind, monotonic_now())) {
+      campaign_.finish(*next, run_case(room_.engine(index), *next));
+    }
+    const std::lock_guard lock(mutex_);
+    ++finished_;
+    changed_.notify_one();
+  }
+
+  CaseResult run_case(Engine& engine, const Case& one) {
+    CaseResult result;
+    const Instant begin = monotonic_now();
+    try {
+      const ScenarioResult ran = run_scenario(engine, one.scenario);
+      result.unsupported = ran.unsupported;
+      result.judgement = ran.judgement;
+      result.traffic = ran.traffic;
+      result.interrupted = ran.history.has(Fact::interrupted);
+      sample_latency(ran.history, &result.latency);
+      write_bundles(one, ran, &result);
+    } catch (const std::exception& error) {
+      result.harness_failure = error.what();
+    }
+    result.elapsed_ns = monotonic_now() - begin;
+    return result;
+  }
+
+  // The first time a failure is seen, and only then.
+  void write_bundles(const Case& one, const ScenarioResult& ran, CaseResult* result) {
+    for (const Finding& finding : ran.judgement.findings) {
+      if (finding.verdict != Verdict::violation || !campaign_.first_sighting(one, finding)) {
+        continue;
+      }
+      try {
+        result->bundles[fingerprint(finding)] =
+            output_.write_failure(ran, finding, seed_text(one.seed));
+      } catch (const std::exception& error) {
+        result->bundle_problem = fmt::format("the bundle could not be written: {}", error.what());
+      }
+    }
+  }
+
+  // Until every thread is done: progress, failures as they come, and interruptions.
+  void watch() {
+    std::unique_lock lock(mutex_);
+    while (finished_ < room_.size()) {
+      changed_.wait_for(lock, std::chrono::milliseconds(100));
+      lock.unlock();
+      if (room_.interrupted()) campaign_.stop();
+      tell_failures();
+      progress_.update(campaign_.progress(monotonic_now()), monotonic_now());
+      lock.lock();
+    }
+    lock.unlock();
+    tell_failures();
+    progress_.clear();
+  }
+
+  void record(const std::string& line) {
+    output_.append(line);
+    if (json_) print_result(line);
+  }
+
+  void tell_start() {
+    if (!json_) print_result(fmt::format("seed {}\n", start_.seed));
+    record(json_start(start_));
+    const CleanReport& cleaned = room_.cleaned();
+    if (cleaned.runs_removed > 0) {
+      print_note(
+          fmt::format("ipctorture: removed what {} dead run(s) left\n", cleaned.runs_removed));
+    }
+    for (const std::string& problem : cleaned.problems) {
+      print_note(fmt::format("ipctorture: {}\n", problem));
+    }
+  }
+
+  void tell_failures() {
+    for (const Failure& failure : campaign_.take_failures()) {
+      progress_.clear();
+      record(json_failure(failure));
+      if (json_) continue;
+      print_result(fmt::format("{} {}: {}\n",
+                               painted(Verdict::violation, terminal_.results.colour, "VIOLATION"),
+                               failure.transport, failure.what));
+      print_result(failure.bundle.empty()
+                       ? fmt::format("  no bundle: this run has {} already\n", bundles_max)
+                       : fmt::format("  ipctorture replay {}\n", failure.bundle));
+    }
+    for (const std::string& failure : campaign_.take_harness_failures()) {
+      progress_.clear();
+      record(json_harness_failure(failure.substr(0, failure.find(' ')), failure));
+      print_note(fmt::format("ipctorture: the harness failed: {}\n", failure));
+    }
+  }
+
+  ExitCode tell_end(unsigned others) {
+    const bool loaded = others >= loaded_permille;
+    const CampaignTally tally = campaign_.tally(
+        loaded ? Campaign::Machine::loaded : Campaign::Machine::idle, monotonic_now());
+    const ExitCode code = graver(campaign_.exit_code(tally), room_.exit_code());
+    for (const TransportTally& one : tally.transports) record(json_transport(one));
+    record(json_end(tally, static_cast<int>(code)));
+    if (loaded) {
+      print_note(
+          fmt::format("ipctorture: others used {} % of this machine: up to 10 % of the "
+                      "scenarios may be inconclusive (1 % on an idle one)\n",
+                      others / 10));
+    }
+    if (!json_) {
+      print_result("\n" + verdict_table(tally, terminal_.results) + "\n" +
+                   verdict_details(tally, terminal_.results));
+    }
+    if (const auto junit = settings_.find("junit")) write_junit_file(junit->text, tally);
+    return code;
+  }
+
+  void write_junit_file(const std::string& path, const CampaignTally& tally) const {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file << junit_xml(tally);
+    if (!file.flush()) throw_system_error("write", path);
+  }
+
+  const Settings& settings_;
+  const Terminal terminal_;
+  const bool json_;
+  RunOutput output_;
+  const unsigned jobs_;
+  const CampaignStart start_;
+  Progress progress_;
+  EngineRoom room_;
+  Campaign campaign_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  unsigned finished_ = 0;
+};
+
+}  // namespace
+
+ExitCode run_campaign(const Settings& settings, const Selection& selection) {
+  CampaignPlan plan = read_plan(settings, selection);
+  const auto jobs_setting = settings.find("jobs");
+  const unsigned jobs = jobs_setting
+                            ? static_cast<unsigned>(parse_count(*jobs_setting, 1, jobs_max))
+                            : default_jobs();
+  if (plan.transports.empty()) {
+    print_note("ipctorture: nothing selected; `ipctorture list` shows the transports\n");
+    return ExitCode::nothing_selected;
+  }
+  if (selection.dry_run) {
+    print_dry_run(plan, jobs);
+    return ExitCode::pass;
+  }
+  return Run(std::move(plan), jobs, settings).go();
+}
+
+}  // namespace ipctorture

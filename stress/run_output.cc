@@ -1,0 +1,113 @@
+#include "stress/run_output.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "harness/report/bundle.h"
+
+namespace ipctorture {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* default_parent = "ipctorture-out";
+
+std::string random_hex() {
+  std::uint32_t random = 0;
+  if (::getrandom(&random, sizeof random, 0) != sizeof random) throw_system_error("getrandom", "");
+  return fmt::format("{:08x}", random);
+}
+
+// Replaces ipctorture-out/latest in one step; whoever looks sees the old or the new.
+void point_latest_to(const std::string& run) {
+  const std::string temporary = fmt::format("{}/.latest-{}", default_parent, random_hex());
+  const std::string latest = fmt::format("{}/latest", default_parent);
+  if (::symlink(run.c_str(), temporary.c_str()) != 0) return;  // a convenience: no error
+  if (::rename(temporary.c_str(), latest.c_str()) != 0) ::unlink(temporary.c_str());
+}
+
+std::string make_default_directory() {
+  fs::create_directories(default_parent);
+  const std::string run = calendar_utc() + "-" + random_hex();
+  const std::string path = fmt::format("{}/{}", default_parent, run);
+  if (::mkdir(path.c_str(), 0755) != 0) throw_system_error("mkdir", path);
+  point_latest_to(run);
+  return path;
+}
+
+// "pipe-delivery-lost": letters, digits and '-' only.
+std::string bundle_name(std::string_view transport, const Finding& finding) {
+  std::string name =
+      fmt::format("{}-{}-{}", transport, to_string(finding.promise), finding.symptom);
+  for (char& c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '-';
+    if (!plain) c = '-';
+  }
+  return name.substr(0, 80);
+}
+
+// What was said about one or all lanes by facts of some kinds, a paragraph each.
+std::string said(const History& history, std::initializer_list<Fact> facts) {
+  std::string text;
+  for (const Evidence& evidence : history.evidence) {
+    if (evidence.text.empty() ||
+        std::find(facts.begin(), facts.end(), evidence.fact) == facts.end()) {
+      continue;
+    }
+    const auto lane = static_cast<std::size_t>(std::max(evidence.lane, 0));
+    const bool known = evidence.lane >= 0 && lane < history.lanes.size();
+    text += fmt::format("[{}, {}]\n{}\n", known ? history.lanes[lane].name() : "scenario",
+                        to_string(evidence.fact), evidence.text);
+  }
+  return text;
+}
+
+}  // namespace
+
+RunOutput::RunOutput(const std::string& directory) : path_(directory) {
+  if (path_.empty()) {
+    path_ = make_default_directory();
+  } else {
+    while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
+    fs::create_directories(path_);
+  }
+  const std::string results = path_ + "/results.jsonl";
+  results_ = own_descriptor(
+      ::open(results.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644), "open",
+      results);
+}
+
+void RunOutput::append(std::string_view line) {
+  const std::lock_guard lock(mutex_);
+  [[maybe_unused]] const ssize_t written = ::write(results_.get(), line.data(), line.size());
+}
+
+std::string RunOutput::write_failure(const ScenarioResult& result, const Finding& finding,
+                                     const std::string& seed) {
+  const std::lock_guard lock(mutex_);
+  if (bundles_ >= bundles_max) return {};
+  const std::string name = bundle_name(result.scenario.transport_name(), finding);
+  std::string path = fmt::format("{}/{}", path_, name);
+  for (unsigned i = 2; fs::exists(fs::symlink_status(path)); ++i) {
+    path = fmt::format("{}/{}-{}", path_, name, i);
+  }
+  write_bundle(path,
+               {.scenario = result.scenario,
+                .history = result.history,
+                .judgement = result.judgement,
+                .environment = this_environment(),
+                .seed = seed,
+                .replay = "ipctorture replay " + path,
+                .written = calendar_utc(),
+                .output = said(result.history, {Fact::died, Fact::sanitizer, Fact::attach_failed}),
+                .stacks = said(result.history, {Fact::waiting_in})});
+  ++bundles_;
+  return path;
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,38 @@
+// Where a run writes: its folder with bundles and results.jsonl, and the link `latest` beside it.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "harness/base/descriptor.h"
+#include "harness/check/verdict.h"
+#include "harness/run_scenario.h"
+
+namespace ipctorture {
+
+inline constexpr unsigned bundles_max = 16;  // of one run: together at most 1 GiB
+
+class RunOutput {
+ public:
+  // Makes `directory`, or, when it is empty, ipctorture-out/<time>-<random>/ and the link
+  // ipctorture-out/latest to it. Throws std::system_error.
+  explicit RunOutput(const std::string& directory);
+  const std::string& path() const { return path_; }
+
+  // Appends to results.jsonl; thread-safe. A full disk is no error here: results also go to
+  // standard output.
+  void append(std::string_view line);
+  // Writes a bundle for one finding and returns its path; empty when bundles_max are written
+  // already. Thread-safe. Throws std::system_error.
+  std::string write_failure(const ScenarioResult& result, const Finding& finding,
+                            const std::string& seed);
+
+ private:
+  std::string path_;
+  std::mutex mutex_;
+  Descriptor results_;
+  unsigned bundles_ = 0;
+};
+
+}  // namespace ipctorture

@@ -1,1 +1,0 @@
-#include "harness/run_scenario.h"

@@ -1,0 +1,33 @@
+// One function per verb, each in the file of its name. They print results to standard output and
+// answer an exit code; UsageError and other exceptions are command_line.cc's to report.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "stress/exit_code.h"
+#include "stress/settings.h"
+
+namespace ipctorture {
+
+inline constexpr const char* version_text = "0.1.0";  // of CMakeLists.txt
+
+// Which kinds of registrations a selection means beside the shipped ones, and what else has no
+// place in a settings file.
+struct Selection {
+  std::vector<std::string> names;
+  bool faulty = false;
+  bool canary = false;
+  bool dry_run = false;
+};
+
+ExitCode list_transports(const Settings& settings, const Selection& selection);
+ExitCode run_campaign(const Settings& settings, const Selection& selection);
+ExitCode replay(const Settings& settings, const std::string& path);
+ExitCode recheck(const Settings& settings, const std::string& path);
+ExitCode explain_bundle(const Settings& settings, const std::string& path);
+
+enum class Clean : unsigned char { no, yes };
+ExitCode doctor(const Settings& settings, Clean clean);
+
+}  // namespace ipctorture
