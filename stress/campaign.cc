@@ -13,8 +13,10 @@ namespace {
 constexpr std::uint64_t harness_failures_max = 10;
 constexpr std::uint64_t refusals_max = 3;
 
+// A doubt does not use up the bundle of a later violation in the same place.
 std::string sighting(const Case& which, const Finding& finding) {
-  return std::string(which.scenario.transport_name()) + ": " + fingerprint(finding);
+  return fmt::format("{}: {} {}", which.scenario.transport_name(), to_string(finding.verdict),
+                     fingerprint(finding));
 }
 
 // Why this transport cannot take part when only one way of starting workers is wanted.
@@ -164,25 +166,28 @@ void Campaign::count_finding(State& state, const Case& done, const Finding& find
     auto& [count, text] = state.inconclusive[fingerprint(finding)];
     if (count++ == 0) text = fmt::format("{}: {}", to_string(finding.promise), finding.what);
   }
-  if (finding.verdict == Verdict::violation) report_failure(done, finding, result);
-  if (finding.verdict > Verdict::pass && finding.verdict > promise.verdict) {
-    promise.verdict = finding.verdict;
-    promise.what = finding.what;
-    promise.seed = seed_text(done.seed);
-    const auto bundle = result.bundles.find(fingerprint(finding));
-    promise.bundle = bundle == result.bundles.end() ? "" : bundle->second;
+  const auto bundle = result.bundles.find(fingerprint(finding));
+  const std::string path = bundle == result.bundles.end() ? "" : bundle->second;
+  // Told by the case that saw it first, which has the bundle, though another may finish earlier.
+  if (finding.verdict == Verdict::violation && bundle != result.bundles.end()) {
+    report_failure(done, finding, path);
   }
+  if (finding.verdict <= Verdict::pass || finding.verdict < promise.verdict) return;
+  const bool better_known = promise.bundle.empty() && !path.empty();
+  if (finding.verdict == promise.verdict && !better_known) return;
+  promise.verdict = finding.verdict;
+  promise.what = finding.what;
+  promise.seed = seed_text(done.seed);
+  promise.bundle = path;
 }
 
-void Campaign::report_failure(const Case& done, const Finding& finding, const CaseResult& result) {
-  if (!reported_.insert(sighting(done, finding)).second) return;
-  const auto bundle = result.bundles.find(fingerprint(finding));
+void Campaign::report_failure(const Case& done, const Finding& finding, const std::string& bundle) {
   failures_.push_back({.transport = std::string(done.scenario.transport_name()),
                        .fingerprint = fingerprint(finding),
                        .verdict = finding.verdict,
                        .what = finding.what,
                        .seed = seed_text(done.seed),
-                       .bundle = bundle == result.bundles.end() ? "" : bundle->second});
+                       .bundle = bundle});
 }
 
 void Campaign::stop() { stopped_ = true; }

@@ -59,9 +59,11 @@ struct CaseResult {
   Traffic traffic;
   LatencyHistogram latency;
   std::int64_t elapsed_ns = 0;
-  std::map<std::string, std::string> bundles;  // fingerprint -> path, of those written
-  std::string bundle_problem;                  // non-empty: one could not be written
-  bool interrupted = false;                    // ended early by a person: judged, but not counted
+  // Of each finding that first_sighting() was true for: fingerprint -> path, empty when there is no
+  // bundle.
+  std::map<std::string, std::string> bundles;
+  std::string bundle_problem;  // non-empty: one could not be written
+  bool interrupted = false;    // ended early by a person: judged, but not counted
 };
 
 enum class EngineFor : std::uint8_t { ordinary_cases, patient_cases };
@@ -79,7 +81,8 @@ class Campaign {
   void stop();
   bool stopped() const { return stopped_; }
 
-  // True for the first time this campaign sees the failure: a bundle is due.
+  // True for the first time this campaign sees the finding: a bundle is due, and the case's result
+  // has an entry in `bundles`.
   bool first_sighting(const Case& which, const Finding& finding);
   // What failed since the last call, once per fingerprint, in order.
   std::vector<Failure> take_failures();
@@ -115,7 +118,7 @@ class Campaign {
   bool has_run_left(const State& state) const;
   void count_finding(State& state, const Case& done, const Finding& finding,
                      const CaseResult& result);
-  void report_failure(const Case& done, const Finding& finding, const CaseResult& result);
+  void report_failure(const Case& done, const Finding& finding, const std::string& bundle);
   TransportTally judged(const State& state, Machine machine) const;
 
   const CampaignPlan plan_;
@@ -124,8 +127,7 @@ class Campaign {
   std::atomic<bool> stopped_{false};
   mutable std::mutex mutex_;
   std::vector<State> states_;
-  std::set<std::string> sighted_;   // transport and fingerprint: a bundle was asked for
-  std::set<std::string> reported_;  // likewise: told to the person
+  std::set<std::string> sighted_;  // transport and fingerprint: a bundle was asked for
   std::vector<Failure> failures_;
   std::vector<std::string> harness_failures_;
   std::uint64_t harness_failed_ = 0;

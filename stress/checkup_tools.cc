@@ -20,6 +20,8 @@ namespace {
 
 using State = CheckupItem::State;
 
+constexpr std::uint64_t unlimited = 1ull << 60;  // version 1 writes the largest page number
+
 std::string first_word_of(const std::string& path) {
   std::ifstream file(path);
   std::string word;
@@ -126,7 +128,7 @@ CheckupItem group_item(const char* name, const std::string& limit, std::uint64_t
   CheckupItem item{.name = name, .found = limit};
   char* end = nullptr;
   const unsigned long long value = std::strtoull(limit.c_str(), &end, 10);
-  if (end == limit.c_str() || limit[0] == '-') {
+  if (end == limit.c_str() || limit[0] == '-' || value > unlimited) {
     item.found = "no limit";
     return item;
   }

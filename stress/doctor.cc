@@ -30,6 +30,7 @@ std::vector<CheckupItem> check_up_transports() {
     const Options options{.name = fmt::format("ipctorture-doctor-{}", ::getpid()),
                           .directory = run_base_directory(),
                           .token = 1,
+                          .capacity = 8,
                           .message_max = registration.contract.message_max};
     CheckupItem item{.name = fmt::format("transport {}", registration.name), .found = "can run"};
     try {

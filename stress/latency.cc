@@ -56,7 +56,9 @@ std::int64_t LatencyHistogram::percentile_ns(unsigned per_mille) const {
 void sample_latency(const History& history, LatencyHistogram* histogram) {
   std::uint64_t sent = 0;
   for (const LaneHistory& lane : history.lanes) {
-    if (!lane.producer_on.empty()) sent += first_records(lane).size();
+    const auto& on = lane.producer_on;
+    const bool sends = std::any_of(on.begin(), on.end(), [](int index) { return index >= 0; });
+    if (sends) sent += first_records(lane).size();
   }
   const std::uint64_t stride = std::max<std::uint64_t>(1, sent / samples_wanted);
   const auto sampled = [&](const Record& r) { return mix64(r.message) % stride == 0; };

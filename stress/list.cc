@@ -69,8 +69,15 @@ std::string json_line(const Registration& registration) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string_view order_text(Ordering ordering) {
-  return ordering == Ordering::none ? "any order" : to_string(ordering);
+// The table has 80 columns: shorter words than the contract's, which --json has.
+std::string delivery_text(const Contract& c) {
+  if (c.delivery == Delivery::latest_value) return "latest value";
+  return fmt::format("{}, {}", c.delivery == Delivery::exactly_once ? "once" : "at most once",
+                     c.ordering == Ordering::none ? "any" : to_string(c.ordering));
+}
+
+std::string_view full_text(WhenFull when) {
+  return when == WhenFull::overwrites_oldest ? "drops oldest" : to_string(when);
 }
 
 std::string table_text(const std::vector<Selected>& selected, std::size_t width) {
@@ -83,10 +90,9 @@ std::string table_text(const std::vector<Selected>& selected, std::size_t width)
                {"closed", Align::left, 2}});
   for (const Selected& one : selected) {
     const Contract& c = one.registration->contract;
-    table.add({std::string(one.registration->name),
-               fmt::format("{}, {}", to_string(c.delivery), order_text(c.ordering)),
+    table.add({std::string(one.registration->name), delivery_text(c),
                fmt::format("{}x{}", c.producers_max, c.consumers_max), human_bytes(c.message_max),
-               std::string(to_string(c.when_full)), std::string(to_string(c.attach)),
+               std::string(full_text(c.when_full)), std::string(to_string(c.attach)),
                c.reports_closed ? "yes" : "no"});
   }
   return table.text(width);

@@ -69,7 +69,7 @@ std::string case_line(const Case& one) {
 
 // What would be run: the transports and their first cases, which depend on the seed alone.
 void print_dry_run(const CampaignPlan& plan, unsigned jobs) {
-  print_result(fmt::format("seed {}\n{} transports, {}, {} scenarios at once\n",
+  print_result(fmt::format("seed {}\ntransports: {}; {}; scenarios at once: {}\n",
                            seed_text(plan.seed), plan.transports.size(),
                            plan.time_ns > 0 ? human_duration(plan.time_ns) + " in all"
                                             : fmt::format("{} scenarios each", plan.runs),
@@ -161,15 +161,16 @@ class Run {
     return result;
   }
 
-  // The first time a failure is seen, and only then.
+  // The first time a failure, or a doubt, is seen, and only then.
   void write_bundles(const Case& one, const ScenarioResult& ran, CaseResult* result) {
     for (const Finding& finding : ran.judgement.findings) {
-      if (finding.verdict != Verdict::violation || !campaign_.first_sighting(one, finding)) {
-        continue;
-      }
+      if (finding.verdict < Verdict::inconclusive) continue;
+      // What a person cut short proves nothing, unless something broke before.
+      if (result->interrupted && finding.verdict != Verdict::violation) continue;
+      if (!campaign_.first_sighting(one, finding)) continue;
+      std::string& path = result->bundles[fingerprint(finding)];
       try {
-        result->bundles[fingerprint(finding)] =
-            output_.write_failure(ran, finding, seed_text(one.seed));
+        path = output_.write_failure(ran, finding, seed_text(one.seed));
       } catch (const std::exception& error) {
         result->bundle_problem = fmt::format("the bundle could not be written: {}", error.what());
       }
@@ -219,7 +220,7 @@ class Run {
                                painted(Verdict::violation, terminal_.results.colour, "VIOLATION"),
                                failure.transport, failure.what));
       print_result(failure.bundle.empty()
-                       ? fmt::format("  no bundle: this run has {} already\n", bundles_max)
+                       ? fmt::format("  no bundle (a run writes at most {})\n", bundles_max)
                        : fmt::format("  ipctorture replay {}\n", failure.bundle));
     }
     for (const std::string& failure : campaign_.take_harness_failures()) {

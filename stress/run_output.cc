@@ -48,7 +48,8 @@ std::string bundle_name(std::string_view transport, const Finding& finding) {
                        c == '_' || c == '-';
     if (!plain) c = '-';
   }
-  return name.substr(0, 80);
+  name = name.substr(0, 80);
+  return finding.verdict == Verdict::violation ? name : name + "-inconclusive";
 }
 
 // What was said about one or all lanes by facts of some kinds, a paragraph each.
@@ -90,7 +91,8 @@ void RunOutput::append(std::string_view line) {
 std::string RunOutput::write_failure(const ScenarioResult& result, const Finding& finding,
                                      const std::string& seed) {
   const std::lock_guard lock(mutex_);
-  if (bundles_ >= bundles_max) return {};
+  const bool doubtful = finding.verdict != Verdict::violation;
+  if (bundles_ >= bundles_max || (doubtful && doubtful_bundles_ >= doubtful_bundles_max)) return {};
   const std::string name = bundle_name(result.scenario.transport_name(), finding);
   std::string path = fmt::format("{}/{}", path_, name);
   for (unsigned i = 2; fs::exists(fs::symlink_status(path)); ++i) {
@@ -107,6 +109,7 @@ std::string RunOutput::write_failure(const ScenarioResult& result, const Finding
                 .output = said(result.history, {Fact::died, Fact::sanitizer, Fact::attach_failed}),
                 .stacks = said(result.history, {Fact::waiting_in})});
   ++bundles_;
+  if (doubtful) ++doubtful_bundles_;
   return path;
 }
 

@@ -11,7 +11,8 @@
 
 namespace ipctorture {
 
-inline constexpr unsigned bundles_max = 16;  // of one run: together at most 1 GiB
+inline constexpr unsigned bundles_max = 16;          // of one run: together at most 1 GiB
+inline constexpr unsigned doubtful_bundles_max = 4;  // of these, for what was inconclusive
 
 class RunOutput {
  public:
@@ -23,8 +24,8 @@ class RunOutput {
   // Appends to results.jsonl; thread-safe. A full disk is no error here: results also go to
   // standard output.
   void append(std::string_view line);
-  // Writes a bundle for one finding and returns its path; empty when bundles_max are written
-  // already. Thread-safe. Throws std::system_error.
+  // Writes a bundle for one finding and returns its path; empty when there are enough of its
+  // kind. Thread-safe. Throws std::system_error.
   std::string write_failure(const ScenarioResult& result, const Finding& finding,
                             const std::string& seed);
 
@@ -32,7 +33,7 @@ class RunOutput {
   std::string path_;
   std::mutex mutex_;
   Descriptor results_;
-  unsigned bundles_ = 0;
+  unsigned bundles_ = 0, doubtful_bundles_ = 0;
 };
 
 }  // namespace ipctorture

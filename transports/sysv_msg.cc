@@ -29,7 +29,6 @@
 #include <memory>
 #include <string>
 
-#include "harness/base/prng.h"
 #include "harness/transport/registry.h"
 
 #ifndef sigev_notify_thread_id  // glibc before 2.37 knows it under this name only
@@ -185,7 +184,7 @@ class SysvEndpoint : public Endpoint {
 class SysvMsg : public Transport {
  public:
   SysvMsg(const Options& options, std::vector<Descriptor>)
-      : options_(options), key_(key_of(options)) {}
+      : options_(options), key_(system_v_key(options)) {}
 
   std::string unsupported() const override {
     const int queue = ::msgget(IPC_PRIVATE, 0600);
@@ -228,11 +227,6 @@ class SysvMsg : public Transport {
   }
 
  private:
-  static key_t key_of(const Options& options) {
-    const auto key = static_cast<key_t>(mix64(options.token) >> 32);
-    return key == IPC_PRIVATE ? 1 : key;
-  }
-
   const Options options_;
   const key_t key_;
 };

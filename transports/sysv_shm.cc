@@ -28,7 +28,6 @@
 #include <cstring>
 
 #include "harness/base/adaptive_spin.h"
-#include "harness/base/prng.h"
 #include "harness/transport/registry.h"
 
 namespace ipctorture {
@@ -193,7 +192,7 @@ class SysvShm final : public Transport {
   SysvShm(const Options& options, std::vector<Descriptor>)
       : name_("sysv_shm " + options.name),
         // Never IPC_PRIVATE, which is 0.
-        key_(static_cast<key_t>(mix64(options.token) >> 33) | 1),
+        key_(system_v_key(options)),
         first_(static_cast<unsigned short>(options.counter_start %
                                            std::max<std::uint32_t>(options.capacity, 1))),
         shape_{.capacity = options.capacity,

@@ -88,7 +88,6 @@ class Engine::Implementation {
                 .stamp_source = options_.stamps.source,
                 .serialised = needs_serialised_stamps(scenario),
                 .journal_records = journal_records(scenario, options_.journal_records)};
-    const unsigned sysv_before = count_sysv(scenario);
     std::vector<std::unique_ptr<Transport>> transports;
     for (unsigned channel = 0; channel < scenario.channels(); ++channel) {
       job.options.push_back(make_options(scenario, registration.contract, channel));
@@ -103,7 +102,7 @@ class Engine::Implementation {
       transports[channel]->destroy();
       active_->clear(channel);
     }
-    if (result.unsupported.empty()) account_for_leaks(job, sysv_before, result.history);
+    if (result.unsupported.empty()) account_for_leaks(job, result.history);
     return result;
   }
 
@@ -135,10 +134,6 @@ class Engine::Implementation {
       if (::mkdir(lanes_directory_.c_str(), 0700) == 0) return std::to_string(number);
       if (errno != EEXIST) throw_system_error("mkdir", lanes_directory_);
     }
-  }
-
-  static unsigned count_sysv(const Scenario& scenario) {
-    return scenario.count_resources ? count_own_sysv_segments() : 0;
   }
 
   Options make_options(const Scenario& s, const Contract& contract, unsigned channel) const {
@@ -243,17 +238,12 @@ class Engine::Implementation {
     grown(header.descriptors_before, header.descriptors_after, "descriptors");
   }
 
-  void account_for_leaks(const CrewJob& job, unsigned sysv_before, History& history) {
+  static void account_for_leaks(const CrewJob& job, History& history) {
     const Search search = job.scenario.count_resources ? Search::thorough : Search::directory_only;
     for (const Options& options : job.options) {
       for (Evidence& leak : find_leftovers(options, search)) {
         history.evidence.push_back(std::move(leak));
       }
-    }
-    const unsigned sysv_after = count_sysv(job.scenario);
-    if (sysv_after > sysv_before) {
-      history.evidence.push_back(
-          {.fact = Fact::leaked, .value = sysv_after - sysv_before, .text = "System V segments"});
     }
   }
 

@@ -353,12 +353,15 @@ class ForkedCrew final : public Crew {
     const Slot& slot = slots_[first_slot_ + worker];
     const StartBlock& block = arena_of(memory_).blocks[first_slot_ + worker];
     const bool done = block.finished.load(std::memory_order_acquire) == slot.command;
-    // A fresh worker is finished when it is gone.
-    return first_slot_ == 0 ? done || !slot.alive : !slot.alive;
+    // A fresh worker is finished when it is gone; so is one that was killed, however far it got.
+    const bool may_live_on = first_slot_ == 0 && !slot.doomed;
+    return (may_live_on && done) || !slot.alive;
   }
 
   void kill(unsigned worker) override {
-    if (!slots_[first_slot_ + worker].alive) return;
+    Slot& slot = slots_[first_slot_ + worker];
+    if (!slot.alive || slot.doomed) return;
+    slot.doomed = true;
     const Message message{Command::kill, first_slot_ + worker};
     send_with_descriptors(socket_.get(), &message, sizeof message, {});
   }
@@ -369,7 +372,7 @@ class ForkedCrew final : public Crew {
     while (::recv(socket_.get(), &message, sizeof message, MSG_DONTWAIT) ==
            static_cast<ssize_t>(sizeof message)) {
       Slot& slot = slots_[message.slot % slots];
-      slot.alive = false;
+      slot.alive = slot.doomed = false;
       const StartBlock& block = arena_of(memory_).blocks[message.slot % slots];
       const bool orderly =
           message.status == 0 && block.finished.load(std::memory_order_acquire) == slot.command;
@@ -409,6 +412,7 @@ class ForkedCrew final : public Crew {
     Descriptor socket, output;
     std::uint32_t command = 0;
     bool alive = false;
+    bool doomed = false;  // sent SIGKILL, not yet gone
   };
 
   static void reset_signals() {
@@ -432,6 +436,7 @@ class ForkedCrew final : public Crew {
     block.scenario = job.scenario;
     block.worker = worker;
     std::vector<int> fds;
+    std::fill(std::begin(block.handles), std::end(block.handles), 0);
     for (unsigned channel = 0; channel < job.options.size(); ++channel) {
       block.options[channel] = to_plain(job.options[channel]);
       block.handles[channel] = static_cast<std::uint32_t>(job.handles[channel].size());

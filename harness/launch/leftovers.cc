@@ -27,6 +27,26 @@ void report(std::vector<Evidence>& leaks, const std::string& directory, const st
   }
 }
 
+// Does a table of proc(5) list the key? It is the first column, in decimal.
+bool lists_key(const std::string& table, key_t key) {
+  std::ifstream lines(table);
+  std::string line;
+  std::getline(lines, line);
+  while (std::getline(lines, line)) {
+    long long listed = 0;
+    if (std::istringstream(line) >> listed && listed == key) return true;
+  }
+  return false;
+}
+
+void report_system_v(std::vector<Evidence>& leaks, key_t key) {
+  for (const auto& [table, what] : {std::pair{"/proc/sysvipc/shm", "System V segment"},
+                                    {"/proc/sysvipc/msg", "System V message queue"},
+                                    {"/proc/sysvipc/sem", "System V semaphore set"}}) {
+    if (lists_key(table, key)) leaks.push_back({.fact = Fact::leaked, .value = 1, .text = what});
+  }
+}
+
 }  // namespace
 
 std::vector<Evidence> find_leftovers(const Options& options, Search search) {
@@ -37,24 +57,9 @@ std::vector<Evidence> find_leftovers(const Options& options, Search search) {
   if (search == Search::thorough) {
     report(leaks, "/dev/shm", options.name);
     report(leaks, "/dev/mqueue", options.name);
+    report_system_v(leaks, system_v_key(options));
   }
   return leaks;
-}
-
-unsigned count_own_sysv_segments() {
-  unsigned count = 0;
-  const std::string self = std::to_string(::getpid());
-  std::ifstream table("/proc/sysvipc/shm");
-  std::string line;
-  std::getline(table, line);
-  while (std::getline(table, line)) {
-    std::istringstream fields(line);
-    std::string field;
-    for (int column = 0; column <= 4 && fields >> field; ++column) {
-    }
-    count += field == self;  // key shmid perms size cpid: proc(5)
-  }
-  return count;
 }
 
 }  // namespace ipctorture

@@ -1,5 +1,5 @@
 // What a scenario left on the machine after its transport was destroyed: files, shared memory
-// objects, message queues, System V segments. Looked for by the scenario's names and by creator.
+// objects, message queues, System V objects. Looked for by the scenario's names and key.
 #pragma once
 
 #include <string>
@@ -14,9 +14,4 @@ namespace ipctorture {
 // 0.2 ms); without it only the scenario's own directory, which it empties.
 enum class Search { directory_only, thorough };
 std::vector<Evidence> find_leftovers(const Options& options, Search search);
-
-// How many System V segments this process created that still exist. Queues and semaphore sets do
-// not tell who made them; the campaign compares their number before and after.
-unsigned count_own_sysv_segments();
-
 }  // namespace ipctorture

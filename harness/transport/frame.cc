@@ -14,6 +14,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "harness/base/adaptive_spin.h"
+
 namespace ipctorture {
 namespace {
 
@@ -23,6 +25,14 @@ constexpr std::byte verdict_whole{1};
 // The debt is paid in zeroes: its last byte must read as `cut`.
 static_assert(verdict_cut == std::byte{0});
 static_assert(header_bytes + sizeof verdict_whole == frame_overhead);
+
+// A reader that empties the stream after every message goes to sleep after every message, and each
+// write(2) then pays for waking it. So after a read that brought little it lets that much time pass
+// (mostly the caller's own work) before the next: messages gather, and one read takes them all. A
+// fraction of what a wake-up costs; measured on 64-byte messages: 0.65 of a bare loop without, 1.3
+// with.
+constexpr Instant gather_ns = 4000;
+constexpr std::size_t gather_below_bytes = 2048;
 
 void store_length(std::byte* to, std::size_t length) {
   for (unsigned i = 0; i < header_bytes; ++i) to[i] = static_cast<std::byte>(length >> (8 * i));
@@ -197,7 +207,13 @@ IoResult FrameReader::read(int fd, std::span<std::byte> buffer, Deadline deadlin
     if (!deadline.is_never() && !wait_ready(fd, POLLIN, deadline)) {
       return IoResult::of(deadline.is_now() ? Outcome::empty : Outcome::timed_out);
     }
+    if (!deadline.is_now()) {
+      while (monotonic_now() < intake_->next_read) cpu_relax();
+    }
     const IoResult filled = fill(fd);
+    if (filled.outcome == Outcome::ok && filled.size < gather_below_bytes) {
+      intake_->next_read = monotonic_now() + gather_ns;
+    }
     if (filled.outcome != Outcome::ok && filled.outcome != Outcome::empty) return filled;
   }
 }

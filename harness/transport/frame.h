@@ -37,6 +37,7 @@ IoResult write_frame(int fd, StreamKind kind, std::span<const std::byte> message
 struct FrameIntake {
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
+  Instant next_read = 0;     // read() does not read again before, see gather_ns
   std::uint32_t moving = 0;  // not 0 only while bytes move: whoever dies then leaves it in disorder
 };
 

@@ -40,9 +40,8 @@ struct SharedStream {
   static void create(std::byte* memory);
 };
 
-// Room for Options::capacity frames as far as the kernel allows, but not less than the usual 64 KiB
-// unless a small capacity was asked for. A refusal (this user has too many pipes) leaves it as it
-// is.
+// The usual 64 KiB, more for larger frames as far as the kernel allows, and less when a small
+// capacity was asked for. A refusal (this user has too many pipes) leaves it as it is.
 void set_pipe_size(int fd, const Options& options);
 
 // Keeps SIGPIPE blocked in this thread, so that writing to a pipe without readers is the error

@@ -181,9 +181,26 @@ IoResult MeshConsumer::receive(std::span<std::byte> buffer, Deadline deadline) {
     const IoResult taken = take_next(buffer);
     if (taken.outcome != Outcome::empty) return taken;
     if (inlets_.empty() && all_seen()) return IoResult::of(Outcome::closed);
+    if (wire_ == Wire::frames && deadline.is_never() && all_seen() && inlets_.size() == 1) {
+      const IoResult read = read_sole(inlets_[0], buffer);
+      if (read.outcome != Outcome::closed) return read;
+      continue;
+    }
     const IoResult gathered = gather(deadline);
     if (gathered.outcome != Outcome::ok) return gathered;
   }
+}
+
+// The only stream there will ever be, and time: the frame reader waits better than poll(2) would.
+IoResult MeshConsumer::read_sole(Inlet& inlet, std::span<std::byte> buffer) {
+  const IoResult result =
+      FrameReader(inlet.intake, {inlet.memory.get(), memory_bytes()}, message_max_)
+          .read(inlet.socket.get(), buffer, Deadline::never());
+  if (result.outcome == Outcome::closed || result.outcome == Outcome::error) {
+    inlet.ended = true;
+    drop_ended();
+  }
+  return result;
 }
 
 // The next message that is already here, in turn; empty: there is none.

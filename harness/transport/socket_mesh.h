@@ -94,6 +94,7 @@ class MeshConsumer final : public Endpoint {
   };
   bool all_seen() const { return !listener_.valid(); }
   IoResult take_next(std::span<std::byte> buffer);
+  IoResult read_sole(Inlet& inlet, std::span<std::byte> buffer);
   IoResult take(Inlet& inlet, std::span<std::byte> buffer);
   IoResult gather(Deadline deadline);
   IoResult accept_waiting();

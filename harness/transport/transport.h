@@ -15,6 +15,8 @@
 // IoResult.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,6 +27,7 @@
 #include "harness/base/clock.h"
 #include "harness/base/descriptor.h"
 #include "harness/base/outcome.h"
+#include "harness/base/prng.h"
 #include "harness/transport/contract.h"
 
 namespace ipctorture {
@@ -53,6 +56,12 @@ struct Options {
           // ones (up to Contract::message_max + 1) may be refused as too_large
   std::uint64_t counter_start = 0;  // where free-running counters begin (often near 2^16 or 2^32)
 };
+
+// The key for the System V objects of a run (a segment, a queue and a semaphore set may share it):
+// unguessable, never IPC_PRIVATE, and how the harness finds what was not removed.
+inline key_t system_v_key(const Options& options) {
+  return static_cast<key_t>(mix64(options.token) >> 33) | 1;
+}
 
 struct SendOptions {
   std::uint8_t priority = 0;
