@@ -175,6 +175,31 @@ TEST(Campaign, OneFailureIsToldOnceAndCounted) {
   EXPECT_EQ(campaign.exit_code(tally), ExitCode::violation);
 }
 
+TEST(Campaign, FailureIsToldByTheCaseThatHasTheBundle) {
+  Campaign campaign(plan_of({&named_one}), 0);
+  const Case first = *campaign.next(EngineFor::ordinary_cases, 0);
+  const Case second = *campaign.next(EngineFor::ordinary_cases, 0);
+  CaseResult result = result_of(named_one, Verdict::violation);
+  const Finding& finding = result.judgement.findings.front();
+  EXPECT_TRUE(campaign.first_sighting(first, finding));
+  EXPECT_FALSE(campaign.first_sighting(second, finding));
+  campaign.finish(second, result);  // earlier: the first is still writing its bundle
+  EXPECT_TRUE(campaign.take_failures().empty());
+  result.bundles[fingerprint(finding)] = "bundle";
+  campaign.finish(first, result);
+  ASSERT_THAT(campaign.take_failures(), SizeIs(1));
+  EXPECT_EQ(campaign.tally(Campaign::Machine::idle, 0).transports[0].promises[0].bundle, "bundle");
+}
+
+TEST(Campaign, DoubtDoesNotUseUpTheBundleOfAViolation) {
+  Campaign campaign(plan_of({&named_one}), 0);
+  const Case one = *campaign.next(EngineFor::ordinary_cases, 0);
+  const CaseResult doubt = result_of(named_one, Verdict::inconclusive);
+  const CaseResult violation = result_of(named_one, Verdict::violation);
+  EXPECT_TRUE(campaign.first_sighting(one, doubt.judgement.findings.front()));
+  EXPECT_TRUE(campaign.first_sighting(one, violation.judgement.findings.front()));
+}
+
 TEST(Campaign, FailFastGivesNoFurtherCase) {
   CampaignPlan plan = plan_of({&named_one, &named_two});
   plan.fail_fast = FailFast::yes;

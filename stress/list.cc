@@ -39,6 +39,7 @@ Json contract_json(const Contract& c) {
           {"attach", to_string(c.attach)},
           {"exec_only", c.exec_only},
           {"deadline_now", c.deadline_now},
+          {"now_message_max", c.now_message_max},
           {"deadline_at", c.deadline_at},
           {"deadline_slack_ms", c.deadline_slack_ms},
           {"progress_bound_ms", c.progress_bound_ms},

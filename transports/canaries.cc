@@ -165,7 +165,6 @@ class CanaryEndpoint final : public Endpoint {
       if (flaw == Flaw::reorder && count % 5 == 0 && s.tail - s.head >= 2) {
         std::swap(slot(s.tail - 1), slot(s.tail - 2));
       }
-      if (flaw == Flaw::starve && s.tail - s.head >= 2) std::swap(slot(s.tail - 1), slot(s.head));
       wakes = flaw != Flaw::stall || !seventh;
     }
     if (wakes) wake();
@@ -188,7 +187,7 @@ class CanaryEndpoint final : public Endpoint {
         return IoResult::of(over ? Outcome::closed : Outcome::empty);
       }
       if (flaw == Flaw::starve && s.tail - s.head >= 2) {
-        std::swap(slot(s.head), slot(s.head + 1));
+        std::swap(slot(s.head), slot(s.tail - 1));
       }
       const Slot& from = slot(s.head++);
       size = from.size;

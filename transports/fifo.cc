@@ -43,6 +43,7 @@ constexpr Contract contract{
     .producers_max = 8,
     .consumers_max = 8,
     .attach = AttachBy::named,
+    .now_message_max = 4096,  // PIPE_BUF
     .accepted_survives_close = true,
 };
 

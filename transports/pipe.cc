@@ -41,6 +41,7 @@ constexpr Contract contract{
     .producers_max = 8,
     .consumers_max = 8,
     .attach = AttachBy::inherited,
+    .now_message_max = 4096,  // PIPE_BUF
     .accepted_survives_close = true,
 };
 

@@ -14,8 +14,8 @@
 
 namespace ipctorture {
 
-// Sleeps while `word` is `expected`, until woken, a signal, or the deadline. May return early for no
-// reason: callers look at the word again. Returns 0 or the errno (EAGAIN, EINTR, ETIMEDOUT).
+// Sleeps while `word` is `expected`, until woken, a signal, or the deadline. May return early for
+// no reason: callers look at the word again. Returns 0 or the errno (EAGAIN, EINTR, ETIMEDOUT).
 inline int futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                       Deadline deadline) {
   const timespec until = deadline.is_never() ? timespec{} : deadline.monotonic_timespec();

@@ -95,6 +95,12 @@ class SenderJudge {
                   .witness = {s.in}});
   }
 
+  // Too large for an attempt that may not wait: the contract lets it be refused for ever.
+  bool may_never_fit(const Record& r) const {
+    const std::uint32_t fits = subject_.contract.now_message_max;
+    return fits > 0 && r.size > fits && r.mode() == DeadlineMode::now;
+  }
+
   // The sender's unbroken rows of refusals.
   void judge_refused(const ProducerSide& side, Finding& finding) {
     const auto records = subject_.history.lanes[side.lane].records;
@@ -103,6 +109,7 @@ class SenderJudge {
     for (std::uint64_t i = 0; i < records.size(); ++i) {
       const Record& r = records[i];
       if (r.op() != Op::send || r.channel() != channel_.channel) continue;
+      if (may_never_fit(r)) continue;
       const bool refused = r.result() == Outcome::full || r.result() == Outcome::timed_out;
       if (refused) {
         if (row++ == 0) first = {side.lane, i};

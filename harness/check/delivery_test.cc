@@ -144,6 +144,17 @@ TEST(Delivery, AReceiveOfUnknownFateMayHaveTakenOne) {
   EXPECT_EQ(b.judge(Promise::delivery).verdict, Verdict::violation);
 }
 
+TEST(Delivery, AReceiveThatBeganAfterALaterMessageCannotHaveTakenIt) {
+  HistoryBuilder b(1, 1);
+  b.attach_all();
+  b.send(0, 0, 10, 20);
+  b.send(0, 1, 30, 40);
+  b.receive(0, 0, 1, 50, 60);
+  b.waits(0, 61);
+  b.evidence(Fact::killed, 1, 0, 100_ms);
+  EXPECT_EQ(b.judge(Promise::delivery).symptom, "lost");
+}
+
 TEST(Delivery, WhatHappensAfterADeathProvesNothing) {
   HistoryBuilder b = stream();
   drop(b, b.consumer(0), 4);

@@ -53,20 +53,32 @@ class StreamEnd {
     return &subject_.history.lanes[side.lane].records[static_cast<std::size_t>(side.close)];
   }
 
+  // Until when the producer had certainly not begun to close: it closes later, the harness ended it
+  // later, or it did something else later.
+  Stamp open_until(const ProducerSide& p) const {
+    if (const Record* const close = close_of(p)) return close->invoked;
+    for (const Evidence& e : subject_.history.evidence) {
+      if (e.fact == Fact::killed && e.lane == static_cast<int>(p.lane)) return began(e);
+    }
+    const Record& last = subject_.history.lanes[p.lane].records.back();
+    return std::max(last.invoked, last.returned);
+  }
+
   void judge_producers(const ConsumerSide& side, EventRef closed, Finding& finding) {
     const Record& answer = channel_.record(closed);
     for (const ProducerSide& p : channel_.producers) {
-      if (!p.present || subject_.time.killed(p.lane)) continue;
-      const Record* const close = close_of(p);
-      const bool unknown = close == nullptr || p.attach < 0;
-      if (unknown || !subject_.time.before(answer.returned, close->invoked)) continue;
+      if (!p.present || p.attach < 0) continue;
+      const Stamp until = open_until(p);
+      if (!subject_.time.before(answer.returned, until)) continue;
+      const auto last = p.close >= 0 ? static_cast<std::uint64_t>(p.close)
+                                     : subject_.history.lanes[p.lane].records.size() - 1;
       charge(finding, Verdict::violation,
              {.symptom = "false closed",
-              .what = fmt::format(
-                  "{} was told closed {} before {} began to close", subject_.lane(side.lane),
-                  subject_.duration(close->invoked - answer.returned), subject_.lane(p.lane)),
+              .what = fmt::format("{} was told closed, and {} had not begun to close {} later",
+                                  subject_.lane(side.lane), subject_.lane(p.lane),
+                                  subject_.duration(until - answer.returned)),
               .legal = "closed only when every producer has closed and everything was received",
-              .witness = {closed, {p.lane, static_cast<std::uint64_t>(p.close)}}});
+              .witness = {closed, {p.lane, last}}});
       return;
     }
   }

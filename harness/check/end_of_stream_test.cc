@@ -26,13 +26,15 @@ TEST(EndOfStream, ClosedAfterEverybodyClosed) {
 TEST(EndOfStream, ClosedTooEarly) {
   EXPECT_EQ(stream(100, 89).judge(Promise::end_of_stream).symptom, "false closed");
   HistoryBuilder killed = stream(100, 89);
-  killed.evidence(Fact::killed, 0, 0, 5);
-  EXPECT_EQ(killed.judge(Promise::end_of_stream).verdict, Verdict::pass);
+  killed.records(0).pop_back();
+  EXPECT_EQ(killed.judge(Promise::end_of_stream).verdict, Verdict::pass) << "its end is not known";
+  killed.evidence(Fact::killed, 0, 0, 200);
+  EXPECT_EQ(killed.judge(Promise::end_of_stream).verdict, Verdict::violation)
+      << "until then it lived";
 }
 
 TEST(EndOfStream, ClosedAndThenAMessage) {
   HistoryBuilder b = stream(100, 200);
-  b.raw();
   std::swap(b.records(1)[1].message, b.records(1)[2].message);
   std::swap(b.records(1)[1].outcome, b.records(1)[2].outcome);
   std::swap(b.records(1)[1].size, b.records(1)[2].size);

@@ -27,6 +27,7 @@ struct Proof {
   std::string how;
   EventRef event;
   Stamp to = 0;
+  bool certain = false;  // no receive of unknown fate can have taken it
 };
 
 class LossJudge {
@@ -37,13 +38,14 @@ class LossJudge {
     const bool bound = subject.contract.fan_out == FanOut::bound_consumer && present_ > 1;
     needed_ = bound ? present_ : 1;
     orders_ = subject.contract.ordering != Ordering::none && !bound;
+    find_unknown();
     find_closed();
     find_quiet();
     if (orders_) find_newest();
   }
 
   void run(Finding& finding) {
-    std::uint64_t claimed = 0, open = 0;
+    std::uint64_t claimed = 0, certain = 0, open = 0;
     Proof proof;
     unsigned lost_producer = 0;
     std::uint64_t lost_offset = 0;
@@ -56,14 +58,16 @@ class LossJudge {
           if (open++ == 0 && claimed == 0) lost_producer = p, lost_offset = offset;
           continue;
         }
-        if (claimed++ > 0) continue;
+        certain += found.certain ? 1 : 0;
+        if (claimed++ > 0 && (proof.certain || !found.certain)) continue;
         proof = found;
         lost_producer = p;
         lost_offset = offset;
       }
     }
     if (claimed + open == 0) return;
-    if (claimed > allowance()) return convict(finding, proof, lost_producer, lost_offset, claimed);
+    if (certain > 0 || claimed > allowance())
+      return convict(finding, proof, lost_producer, lost_offset, claimed);
     charge(finding, Verdict::inconclusive,
            {.symptom = "unreceived",
             .what = fmt::format("{} was accepted and not received{}; {}",
@@ -118,6 +122,24 @@ class LossJudge {
     const std::string cut = subject_.time.cut_short();
     if (!cut.empty()) return cut;
     return "no consumer listened long enough to call it lost";
+  }
+
+  // A receive of unknown fate that began after a later message had been received cannot have taken
+  // an earlier one, or the order was broken.
+  void find_unknown() {
+    for (const ConsumerSide& c : channel_.consumers) {
+      if (c.unknown == 0) continue;
+      for (const Record& r : subject_.history.lanes[c.lane].records) {
+        const bool unknown = r.op() == Op::receive && r.channel() == channel_.channel &&
+                             r.result() == Outcome::unknown;
+        if (unknown) first_unknown_ = std::min(first_unknown_, r.invoked);
+      }
+    }
+  }
+  bool before_unknown(const SentMessage& taken) const {
+    if (first_unknown_ == Timeline::never) return true;
+    if (present_ == 1) return channel_.received_record(taken).returned <= first_unknown_;
+    return subject_.time.before(channel_.received_record(taken).returned, first_unknown_);
   }
 
   // Of each consumer the last receive answered closed; the earliest of them (bound: all are needed,
@@ -201,14 +223,16 @@ class LossJudge {
               .how = fmt::format("{} received the later {}",
                                  subject_.lane(channel_.received_ref(taken).lane),
                                  subject_.message(channel_, producer, later)),
-              .event = channel_.received_ref(taken)};
+              .event = channel_.received_ref(taken),
+              .certain = before_unknown(taken)};
     }
     if (latest_ != nullptr && subject_.time.before(accepted, latest_sent_)) {
       return {.symptom = "lost",
               .how = fmt::format("{} received {}, which was sent after it",
                                  subject_.lane(channel_.received_ref(*latest_).lane),
                                  subject_.message(channel_, latest_producer_, latest_offset_)),
-              .event = channel_.received_ref(*latest_)};
+              .event = channel_.received_ref(*latest_),
+              .certain = before_unknown(*latest_)};
     }
     return prove(accepted);
   }
@@ -250,6 +274,7 @@ class LossJudge {
   const Stamp first_death_;
   unsigned present_ = 0, needed_ = 1;
   bool orders_ = false;
+  Stamp first_unknown_ = Timeline::never;
   Stamp closed_ = 0, quiet_ = 0, latest_sent_ = 0;  // 0: no such proof
   EventRef closed_ref_;
   Quiet quiet_row_;

@@ -113,6 +113,9 @@ TEST(Refusal, ForEverWhileThereIsRoom) {
   HistoryBuilder log = refused(2200_ms);
   log.contract.when_full = WhenFull::rejects;
   EXPECT_EQ(log.judge(Promise::refusal).verdict, Verdict::pass) << "a full log stays full";
+  HistoryBuilder whole = refused(2200_ms);
+  whole.contract.now_message_max = 63;
+  EXPECT_EQ(whole.judge(Promise::refusal).verdict, Verdict::pass) << "it never fits at once";
   HistoryBuilder held = refused(2200_ms);
   held.records(1).pop_back();
   EXPECT_EQ(held.judge(Promise::refusal).verdict, Verdict::pass) << "something is in the channel";

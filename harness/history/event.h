@@ -91,9 +91,9 @@ struct Record {
   Stamp returned = 0;         // 0 while open
   std::uint64_t message = 0;  // MessageId packed; for a received message of less than 8 bytes only
                               // as far as its bytes tell (scenario/message.h)
-  std::uint32_t size = 0;    // bytes
-  std::uint8_t what = 0;     // Op | channel << 4 | DeadlineMode << 6
-  std::uint8_t outcome = 0;  // Outcome; unknown while open
+  std::uint32_t size = 0;     // bytes
+  std::uint8_t what = 0;      // Op | channel << 4 | DeadlineMode << 6
+  std::uint8_t outcome = 0;   // Outcome; unknown while open
   std::uint16_t detail = 0;
 
   static constexpr std::uint8_t encode(Op op, unsigned channel, DeadlineMode mode) {

@@ -69,7 +69,7 @@ struct alignas(64) LaneHeader {
   std::int32_t mappings_before = -1;     // lines of /proc/self/maps, likewise
   std::int32_t mappings_after = -1;
   std::atomic<std::uint32_t> obeyed{0};  // the last order that was taken, the whole word
-  char error_text[256] = {};  // zero-terminated
+  char error_text[256] = {};             // zero-terminated
   // Written by the supervisor.
   alignas(64) std::atomic<std::uint32_t> order{0};  // futex word
   std::atomic<std::uint32_t> order_kind{0};         // MessageKind of Order::send

@@ -23,6 +23,7 @@
 
 #include "harness/base/futex.h"
 #include "harness/launch/crew.h"
+#include "harness/launch/descriptor_passing.h"
 #include "harness/launch/worker.h"
 #include "harness/work/lane_plan.h"
 
@@ -30,8 +31,8 @@ namespace ipctorture {
 namespace {
 
 constexpr unsigned slots = 2 * workers_max;
-constexpr std::uint64_t records_max = 1u << 24;   // per lane; pages appear as they are touched
-constexpr unsigned handles_max = 16;              // per channel
+constexpr std::uint64_t records_max = 1u << 24;  // per lane; pages appear as they are touched
+constexpr unsigned handles_max = descriptors_per_message / 2;  // per channel
 constexpr std::uint64_t kept_records = 1u << 18;  // lanes that grew beyond are given back
 
 struct PlainOptions {
@@ -75,56 +76,6 @@ struct ExitMessage {
   std::int32_t status;  // -1: fork failed, `error` says why
   std::int32_t error;
 };
-
-bool send_with_descriptors(int socket, const void* data, std::size_t bytes,
-                           std::span<const int> fds) {
-  iovec part{const_cast<void*>(data), bytes};
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * handles_max * sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (!fds.empty()) {
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
-  }
-  ssize_t sent;
-  do {
-    sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  return sent == static_cast<ssize_t>(bytes);
-}
-
-// False at end of file. Descriptors arrive close-on-exec.
-bool receive_with_descriptors(int socket, void* data, std::size_t bytes,
-                              std::vector<Descriptor>& fds) {
-  iovec part{data, bytes};
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * handles_max * sizeof(int))];
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t got;
-  do {
-    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); got > 0 && header != nullptr;
-       header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-      fds.emplace_back(fd);
-    }
-  }
-  return got == static_cast<ssize_t>(bytes);
-}
 
 // Ends with `parent`: asks the kernel, then looks whether it was too late to ask.
 void die_with(pid_t parent) {

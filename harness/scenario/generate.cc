@@ -355,6 +355,13 @@ class Draw {
       return;
     }
     s_.gap_after = s_.messages / (gaps_ + 1) + 1;
+    // Now and then long enough that a receive which overstays its deadline shows.
+    if (s_.receive_deadlines.at_permille > 0 && rng_.chance(300)) {
+      gaps_ = 1;
+      s_.gap_after = s_.messages / 2 + 1;
+      s_.gap_ms = static_cast<std::uint32_t>(
+          std::min<std::uint64_t>(3 * c_.deadline_slack_ms, scenario_limits::gap_ms_max));
+    }
   }
 
   Prng rng_;

@@ -1,8 +1,9 @@
-// The conformance suite: every registered transport keeps every promise of its contract, with forked
-// and with separately started workers. Instantiated from the registry: nothing is listed by hand.
+// The conformance suite: every registered transport keeps every promise of its contract, with
+// forked and with separately started workers. Instantiated from the registry: nothing is listed by
+// hand.
 //
-// Each test looks for occasions to break one promise, in generated scenarios, and none may be broken.
-// A failure prints the scenario; save it as a file and run `ipctorture replay FILE`.
+// Each test looks for occasions to break one promise, in generated scenarios, and none may be
+// broken. A failure prints the scenario; save it as a file and run `ipctorture replay FILE`.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -36,9 +37,8 @@ std::vector<Case> all_cases() {
   for (const Registration& registration : registrations()) {
     if (registration.kind != Kind::shipped) continue;
     for (const Launch launch : {Launch::fork, Launch::exec}) {
-      const bool possible = launch == Launch::exec
-                                ? registration.contract.attach == AttachBy::named
-                                : !registration.contract.exec_only;
+      const bool possible = launch == Launch::exec ? registration.contract.attach == AttachBy::named
+                                                   : !registration.contract.exec_only;
       for (unsigned p = 0; possible && p < promise_count; ++p) {
         const auto promise = static_cast<Promise>(p);
         if (promise_applies(promise, registration.contract)) {
@@ -98,9 +98,8 @@ INSTANTIATE_TEST_SUITE_P(Registry, Conformance, ::testing::ValuesIn(all_cases())
 
 // A static library would drop self-registering transports without a word.
 TEST(Registry, HasEveryTransportOfTheTree) {
-  const auto shipped = std::count_if(registrations().begin(), registrations().end(), [](auto& r) {
-    return r.kind == Kind::shipped;
-  });
+  const auto shipped = std::count_if(registrations().begin(), registrations().end(),
+                                     [](auto& r) { return r.kind == Kind::shipped; });
   EXPECT_EQ(shipped, IPCTORTURE_SHIPPED_FILES);
 }
 

@@ -15,8 +15,8 @@ enum class Ordering : std::uint8_t {
   none,
   per_producer,  // each consumer sees a producer's messages in sending order; consumers together:
                  // what one had received before another's receive began came earlier
-  total,     // linearizable FIFO
-  priority,  // higher priority first, FIFO within one
+  total,         // linearizable FIFO
+  priority,      // higher priority first, FIFO within one
 };
 enum class FanOut : std::uint8_t {
   any_consumer,    // a message waits for whichever consumer comes first
@@ -76,6 +76,10 @@ struct Contract {
       false;  // endpoints do not survive that the harness forks (daemons, library threads)
   // Deadlines that are kept, beside `never`; and by how much at the most they may be overrun.
   bool deadline_now = true;
+  // The largest message that a `now` send can take, into an empty transport; above it `now` may
+  // answer full for ever (it is whole or not at all, and does not fit the kernel's buffer). 0:
+  // message_max.
+  std::uint32_t now_message_max = 0;
   bool deadline_at = true;
   std::uint32_t deadline_slack_ms = 50;
   // An accepted message reaches a waiting consumer within this time on a machine that is not

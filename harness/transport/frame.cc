@@ -204,7 +204,8 @@ IoResult FrameReader::read(int fd, std::span<std::byte> buffer, Deadline deadlin
   for (;;) {
     const IoResult taken = take(buffer);
     if (taken.outcome != Outcome::empty) return taken;
-    if (!deadline.is_never() && !wait_ready(fd, POLLIN, deadline)) {
+    const bool poll_first = readers_ == Readers::competing || !deadline.is_never();
+    if (poll_first && !wait_ready(fd, POLLIN, deadline)) {
       return IoResult::of(deadline.is_now() ? Outcome::empty : Outcome::timed_out);
     }
     if (!deadline.is_now()) {

@@ -48,9 +48,12 @@ class FrameReader {
   static constexpr std::size_t memory_bytes(std::size_t message_max) {
     return message_max + frame_overhead + frame_read_ahead;
   }
-  // `memory` holds memory_bytes(message_max) bytes.
-  FrameReader(FrameIntake& intake, std::span<std::byte> memory, std::size_t message_max)
-      : intake_(&intake), memory_(memory), message_max_(message_max) {}
+  // `memory` holds memory_bytes(message_max) bytes. A competing reader sleeps in poll(2), where it
+  // may be killed without harm to the intake; a lone one in read(2), which spares a call.
+  enum class Readers : std::uint8_t { one, competing };
+  FrameReader(FrameIntake& intake, std::span<std::byte> memory, std::size_t message_max,
+              Readers readers = Readers::one)
+      : intake_(&intake), memory_(memory), message_max_(message_max), readers_(readers) {}
 
   // The next whole frame, if it is here: ok; empty: not yet; too_large: it does not fit into
   // `buffer` and stays; error EBADMSG: these are not frames of this transport.
@@ -61,13 +64,14 @@ class FrameReader {
   // take and fill until there is a frame or the deadline passes: ok, empty, timed_out, closed,
   // too_large, error. A frame that has begun to arrive is kept for the next call. `fd` must be
   // *blocking*, and nobody else may read from it meanwhile: then what poll(2) has seen cannot go
-  // away, and a wait without a deadline is one read(2) instead of three calls.
+  // away, and a lone reader without a deadline waits in one read(2) instead of three calls.
   IoResult read(int fd, std::span<std::byte> buffer, Deadline deadline);
 
  private:
   FrameIntake* intake_;
   std::span<std::byte> memory_;
   std::size_t message_max_;
+  Readers readers_;
 };
 
 // poll(2) for one descriptor until it is ready for `events` (errors and hang-ups count) or the

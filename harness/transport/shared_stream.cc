@@ -168,7 +168,8 @@ StreamConsumer::StreamConsumer(const Options& options, Descriptor end,
       reader_(shared_ != nullptr ? shared_->intake : intake_,
               {shared_ != nullptr ? mapping_->data() + sizeof(SharedStream) : memory_.get(),
                FrameReader::memory_bytes(options.message_max)},
-              options.message_max) {}
+              options.message_max,
+              shared_ != nullptr ? FrameReader::Readers::competing : FrameReader::Readers::one) {}
 
 IoResult StreamConsumer::send(std::span<const std::byte>, SendOptions, Deadline) {
   return IoResult::failed(EBADF);

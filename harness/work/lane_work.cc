@@ -11,10 +11,11 @@
 namespace ipctorture {
 namespace {
 
-constexpr std::uint32_t identified_bytes = 8;       // from here on a message names itself wholly
-constexpr int errors_max = 3;                       // consecutive; then the lane gives up
-constexpr std::uint64_t polls_max = 20'000;         // journalled refusals and empties of one lane
-constexpr std::uint64_t journal_reserve = 64;       // records kept for the end of the workload
+constexpr std::uint32_t identified_bytes = 8;  // from here on a message names itself wholly
+constexpr int errors_max = 3;                  // consecutive; then the lane gives up
+constexpr unsigned timeouts_max = 50;          // of one message; then it is sent without a deadline
+constexpr std::uint64_t polls_max = 20'000;    // journalled refusals and empties of one lane
+constexpr std::uint64_t journal_reserve = 64;  // records kept for the end of the workload
 constexpr std::int64_t late_noted_ns = 10'000'000;  // overruns above this are journalled
 
 class LaneWork {
@@ -28,6 +29,12 @@ class LaneWork {
         journal_(job.lane),
         stage_(stage) {
     const std::size_t bytes = std::max<std::size_t>(scenario_.largest_message(), identified_bytes);
+    const auto has_deadlines = [](const DeadlineMix& mix) {
+      return mix.now_permille + mix.at_permille > 0;
+    };
+    if (has_deadlines(scenario_.send_deadlines) || has_deadlines(scenario_.receive_deadlines)) {
+      starved_before_ = stage_.starved_ns();
+    }
     outgoing_.resize(scenario_.oversize_permille > 0 ? contract_.message_max + std::size_t{1}
                                                      : bytes);
     incoming_.resize(bytes);
@@ -136,8 +143,9 @@ class LaneWork {
     for (std::uint64_t done = 0; done < bound; ++done) {
       if (!journal_.room(journal_reserve)) return done;
       compose(0, MessageKind::data, draw_size());
-      if (send_composed(0, mode) != Outcome::ok) return done;
-      ++next_[0];
+      const Outcome outcome = send_composed(0, mode);
+      if (outcome == Outcome::ok || outcome == Outcome::unknown) ++next_[0];
+      if (outcome != Outcome::ok) return done;
     }
     return bound;
   }
@@ -170,8 +178,8 @@ class LaneWork {
   EndedBy send_until_settled(unsigned channel) {
     int errors = 0;
     std::int64_t backoff_ns = 20'000;
-    for (;;) {
-      switch (send_composed(channel, draw_mode(scenario_.send_deadlines))) {
+    for (unsigned refusals = 0;; ++refusals) {
+      switch (send_composed(channel, send_mode(refusals))) {
         case Outcome::ok:
         case Outcome::unknown:
           return EndedBy::quota;
@@ -189,6 +197,16 @@ class LaneWork {
       if (stage_.stopped()) return EndedBy::order;
       if (!journal_.room(journal_reserve)) return EndedBy::journal_full;
     }
+  }
+
+  // A drawn mode, but for what the contract does not promise to take without waiting, or within so
+  // short a time.
+  DeadlineMode send_mode(unsigned refusals) {
+    const DeadlineMode mode = draw_mode(scenario_.send_deadlines);
+    const bool above_now = contract_.now_message_max > 0 && size_ > contract_.now_message_max;
+    if (mode == DeadlineMode::now && above_now) return DeadlineMode::never;
+    if (mode == DeadlineMode::at && refusals > timeouts_max) return DeadlineMode::never;
+    return mode;
   }
 
   void send_oversize() {
