@@ -160,6 +160,11 @@ class Fifo : public Transport {
     }
     Descriptor end = own_descriptor(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC),
                                     "open for reading", path_);
+    // poll(2) hides the end of file from a reader until a writer has come since it opened. Who
+    // comes after the last writer left would wait for ever: so one writer comes, and goes at once.
+    own_descriptor(::open(path_.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), "open for writing",
+                   path_)
+        .reset();
     if (::fcntl(end.get(), F_SETFL, 0) != 0) throw_system_error("fcntl", path_);
     set_pipe_size(end.get(), options_);
     announce(arrivals.consumers);

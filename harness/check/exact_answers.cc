@@ -80,6 +80,43 @@ void judge_empty(const Subject& subject, const ChannelIndex& channel, Finding& f
   }
 }
 
+// Broadcast and latest value: what this consumer has not seen, accepted since it attached.
+void judge_own_empty(const Subject& subject, const ChannelIndex& channel, const ConsumerSide& side,
+                     Finding& finding) {
+  const auto records = subject.history.lanes[side.lane].records;
+  if (!side.present || side.attach < 0) return;
+  const Stamp attached = records[static_cast<std::size_t>(side.attach)].returned;
+  std::vector<std::uint64_t> unseen(channel.producers.size(), 0);
+  for (std::uint64_t i = 0; i < records.size(); ++i) {
+    const Record& r = records[i];
+    if (r.op() != Op::receive || r.channel() != channel.channel) continue;
+    if (r.result() == Outcome::ok) {
+      const Match m = channel.match(r);
+      const bool known = m.how == Match::How::identified;
+      if (known) unseen[m.producer] = std::max(unseen[m.producer], m.offset + 1);
+    }
+    if (r.result() != Outcome::empty) continue;
+    for (unsigned p = 0; p < channel.producers.size(); ++p) {
+      const auto& messages = channel.producers[p].messages;
+      std::uint64_t& offset = unseen[p];
+      const auto owed = [&] {
+        return messages[offset].has(SentMessage::accepted) &&
+               subject.time.before(attached, channel.sent_record(p, offset).invoked);
+      };
+      while (offset < messages.size() && !owed()) ++offset;
+      if (offset == messages.size()) continue;
+      if (!subject.time.before(channel.sent_record(p, offset).returned, r.invoked)) continue;
+      return charge(
+          finding, Verdict::violation,
+          {.symptom = "false empty",
+           .what = fmt::format("{} was answered empty while {} was there for it",
+                               subject.lane(side.lane), subject.message(channel, p, offset)),
+           .legal = "the message",
+           .witness = {channel.sent_ref(p, offset), {side.lane, i}}});
+    }
+  }
+}
+
 // Stamps at which messages may have come in (sends begun), or certainly left (receives ended).
 std::vector<Stamp> moments(const Subject& subject, const ChannelIndex& channel, Op op) {
   std::vector<Stamp> stamps;
@@ -131,7 +168,16 @@ void judge_exact_answers(const Subject& subject, const ChannelIndex& channel, Fi
                                        [](const ConsumerSide& c) { return c.present; });
   const bool competing =
       channel.shared && (contract.fan_out == FanOut::any_consumer || consumers == 1);
-  if (!competing || !subject.time.orders_lanes()) return;
+  if (!subject.time.orders_lanes()) return;
+  if (!channel.shared && contract.exact_empty) {
+    finding.occasions += channel.empty;
+    const bool damaged = channel.count(Anomaly::torn) + channel.count(Anomaly::foreign) > 0;
+    if (damaged || channel.empty == 0) return;
+    for (const ConsumerSide& side : channel.consumers) {
+      judge_own_empty(subject, channel, side, finding);
+    }
+  }
+  if (!competing) return;
   if (contract.exact_empty) {
     finding.occasions += channel.empty;
     if (channel.empty > 0) judge_empty(subject, channel, finding);

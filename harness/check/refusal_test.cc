@@ -86,6 +86,18 @@ TEST(Refusal, EmptyIsTrue) {
   EXPECT_EQ(taken.judge(Promise::refusal).verdict, Verdict::pass) << "it may have been gone";
 }
 
+TEST(Refusal, EmptyIsTrueForEachConsumerOfABroadcast) {
+  HistoryBuilder b = empty(21);
+  b.contract.fan_out = FanOut::broadcast;
+  EXPECT_EQ(b.judge(Promise::refusal).symptom, "false empty");
+  b.records(b.consumer(0))[1].invoked = 20;
+  EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::pass) << "at the same time";
+  HistoryBuilder late = empty(31);
+  late.contract.fan_out = FanOut::broadcast;
+  late.records(late.consumer(0))[0].returned = 30;
+  EXPECT_EQ(late.judge(Promise::refusal).verdict, Verdict::pass) << "it was sent before the attach";
+}
+
 TEST(Refusal, ALostMessageMakesEmptyFalse) {
   HistoryBuilder b = empty(21);
   b.records(b.consumer(1)).pop_back();

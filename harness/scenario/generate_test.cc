@@ -60,7 +60,7 @@ TEST(Generate, GoldenHashOfVersion1) {
     }
   }
   EXPECT_EQ(generator_version, 1u);
-  EXPECT_EQ(hash, 4816194883255308845u);
+  EXPECT_EQ(hash, 4197422780967155023u);
 }
 
 TEST(Generate, CaseSeedsDependOnEverything) {

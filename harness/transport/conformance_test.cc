@@ -26,11 +26,13 @@ struct Case {
   Promise promise;
 };
 
-std::string name_of(const ::testing::TestParamInfo<Case>& info) {
-  return std::string(info.param.registration->name) + "_" +
-         std::string(to_string(info.param.launch)) + "_" +
-         std::string(to_string(info.param.promise));
+std::string text(const Case& one) {
+  return std::string(one.registration->name) + "_" + std::string(to_string(one.launch)) + "_" +
+         std::string(to_string(one.promise));
 }
+std::string name_of(const ::testing::TestParamInfo<Case>& info) { return text(info.param); }
+// GoogleTest prints the bytes of a parameter otherwise, addresses and all.
+void PrintTo(const Case& one, std::ostream* out) { *out << text(one); }
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
