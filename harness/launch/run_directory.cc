@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -153,6 +154,38 @@ bool destroy_all_active(int run, const std::string& run_path, CleanReport& repor
   return all;
 }
 
+// Held while a run is made (shared) or claimed for cleaning (exclusive), so that no cleaning sees a
+// directory that is not locked yet. It is flock(2) on the parent directory: dropped with its
+// holder.
+class Claim {
+ public:
+  Claim(int parent, int kind) : parent_(parent) {
+    while (::flock(parent, kind) != 0 && errno == EINTR) {
+    }
+  }
+  ~Claim() { ::flock(parent_, LOCK_UN); }
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+
+ private:
+  int parent_;
+};
+
+// The lock of a run whose supervisor is dead; none when it lives or the directory is gone.
+Descriptor claim_dead_run(int parent, int run, const std::string& path, CleanReport& report) {
+  const Claim claim(parent, LOCK_EX);
+  Descriptor lock(::openat(run, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!lock.valid()) {
+    if (errno == ENOENT) return {};  // another cleaning was faster
+    report.problems.push_back(path +
+                              " cannot be locked: " + std::generic_category().message(errno));
+  } else if (!lock_whole(lock.get())) {
+    ++report.runs_alive;
+    lock.reset();
+  }
+  return lock;
+}
+
 // Throws what a transport's constructor throws.
 void clean_run(int parent, const std::string& parent_text, const std::string& name,
                CleanReport& report) {
@@ -160,18 +193,8 @@ void clean_run(int parent, const std::string& parent_text, const std::string& na
   const Descriptor run(
       ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!run.valid()) return;  // gone meanwhile, or no directory of ours
-  // O_CREAT: a run that has no lock yet loses the race for it and takes another name.
-  const Descriptor lock(
-      ::openat(run.get(), lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!lock.valid()) {
-    report.problems.push_back(path +
-                              " cannot be locked: " + std::generic_category().message(errno));
-    return;
-  }
-  if (!lock_whole(lock.get())) {
-    ++report.runs_alive;
-    return;
-  }
+  const Descriptor lock = claim_dead_run(parent, run.get(), path, report);
+  if (!lock.valid()) return;
   if (!destroy_all_active(run.get(), path, report)) return;
   if (remove_tree(parent, name.c_str())) {
     ++report.runs_removed;
@@ -204,8 +227,9 @@ RunDirectory::RunDirectory(std::string_view base) : parent_(parent_path(base)), 
   throw std::runtime_error("no run directory could be made in " + parent_);
 }
 
-// False when the name is taken or a cleaning took the half-made directory: another name, then.
+// False when the name is taken: another name, then.
 bool RunDirectory::try_create(int parent) {
+  const Claim claim(parent, LOCK_SH);
   if (::mkdirat(parent, name_.c_str(), 0700) != 0) {
     if (errno == EEXIST) return false;
     throw_system_error("mkdir", path_);
@@ -215,12 +239,9 @@ bool RunDirectory::try_create(int parent) {
   if (!directory.valid()) return false;
   lock_ =
       Descriptor(::openat(directory.get(), lock_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!lock_.valid() && errno != EEXIST && errno != ENOENT)
-    throw_system_error("open", path_ + "/lock");
-  if (!lock_.valid() || !lock_whole(lock_.get())) return false;
-  // A cleaning may have come and gone between the two calls: then the locked file has no name.
-  struct stat status{};
-  return ::fstat(lock_.get(), &status) == 0 && status.st_nlink == 1;
+  if (!lock_.valid()) throw_system_error("open", path_ + "/lock");
+  if (!lock_whole(lock_.get())) throw_system_error("fcntl", path_ + "/lock");
+  return true;
 }
 
 RunDirectory::~RunDirectory() {

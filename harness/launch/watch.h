@@ -48,7 +48,11 @@ class Watch {
   bool nothing_can_move() const;
   // Ends open intervals and hands the evidence over.
   std::vector<Evidence> take_evidence();
-  void add(Evidence evidence) { evidence_.push_back(std::move(evidence)); }
+  // A fact of this moment unless it says from when.
+  void add(Evidence evidence) {
+    if (evidence.from == 0) evidence.from = evidence.to;
+    evidence_.push_back(std::move(evidence));
+  }
   // A fact about the whole scenario that held for the last `ns`; its value is `ns`.
   void add_interval(Fact fact, std::int64_t ns);
   Stamp stamp() const { return stamp_plain(stamps_.source); }

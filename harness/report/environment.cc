@@ -86,7 +86,9 @@ void put_limit(Environment& to, const std::string& key, int resource) {
 }  // namespace
 
 Environment this_environment() {
-  Environment found{{"compiler", compiler()}, {"build", build_flags()}};
+  Environment found;
+  found["compiler"] = compiler();
+  found["build"] = build_flags();
   std::string build_id;
   ::dl_iterate_phdr(find_build_id, &build_id);
   if (!build_id.empty()) found["build id"] = build_id;
