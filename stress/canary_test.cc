@@ -83,7 +83,7 @@ std::vector<std::string_view> broken_canaries() {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CanaryTest, ::testing::ValuesIn(broken_canaries()),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& one) { return std::string(one.param); });
 
 class SoundCanary : public CanaryTest {};
 
@@ -102,7 +102,7 @@ TEST_P(SoundCanary, Passes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(None, SoundCanary, ::testing::Values("canary_none"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& one) { return std::string(one.param); });
 
 }  // namespace
 }  // namespace ipctorture

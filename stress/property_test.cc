@@ -111,7 +111,7 @@ std::vector<std::string_view> shipped() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shipped, PropertyTest, ::testing::ValuesIn(shipped()),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& one) { return std::string(one.param); });
 
 class BrokenPropertyTest : public PropertyTest {};
 
@@ -124,7 +124,7 @@ TEST_P(BrokenPropertyTest, FailsAndShrinks) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Canary, BrokenPropertyTest, ::testing::Values("canary_lose"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& one) { return std::string(one.param); });
 
 }  // namespace
 }  // namespace ipctorture
