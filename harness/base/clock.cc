@@ -75,30 +75,32 @@ void pin(std::thread& thread, int cpu) {
 // dispatch. Returns by how many ticks the stamps ever ran against that order.
 Stamp backwards_ticks(int from_cpu, int to_cpu) {
   constexpr int rounds = 2000;
+  constexpr Instant patience_ns = 5'000'000;  // a loaded machine gets fewer rounds
+  constexpr Stamp over = ~Stamp{0};
   alignas(64) std::atomic<Stamp> sent{0};
   alignas(64) std::atomic<int> answered{0};
   Stamp worst = 0;
   std::thread receiver([&] {
-    Stamp last = 0;
-    for (int i = 1; i <= rounds; ++i) {
-      Stamp stamp;
-      // Yields now and then: on a loaded machine the other side may not be running at all.
+    for (Stamp last = 0, stamp = 0;;) {
       for (unsigned spins = 1; (stamp = sent.load(std::memory_order_acquire)) == last; ++spins) {
         if (spins % 1024 == 0) std::this_thread::yield();
       }
       const Stamp seen = stamp_begin(StampSource::hardware);
+      if (stamp == over) return;
       if (seen < stamp) worst = std::max(worst, stamp - seen);
       last = stamp;
-      answered.store(i, std::memory_order_release);
+      answered.fetch_add(1, std::memory_order_release);
     }
   });
   std::thread sender([&] {
-    for (int i = 1; i <= rounds; ++i) {
+    const Instant until = monotonic_now() + patience_ns;
+    for (int i = 1; i <= rounds && monotonic_now() < until; ++i) {
       Stamp stamp = stamp_end(StampSource::hardware);
       if (stamp == sent.load(std::memory_order_relaxed)) ++stamp;
       sent.store(stamp, std::memory_order_release);
       while (answered.load(std::memory_order_acquire) != i) std::this_thread::yield();
     }
+    sent.store(over, std::memory_order_release);
   });
   pin(receiver, to_cpu);
   pin(sender, from_cpu);
