@@ -20,6 +20,7 @@
 #include <array>
 #include <cstring>
 #include <span>
+#include <stdexcept>
 
 #include "harness/base/futex.h"
 #include "harness/launch/crew.h"
@@ -320,8 +321,11 @@ class ForkedCrew final : public Crew {
   std::vector<WorkerExit> collect_exits() override {
     std::vector<WorkerExit> exits;
     ExitMessage message;
-    while (::recv(socket_.get(), &message, sizeof message, MSG_DONTWAIT) ==
-           static_cast<ssize_t>(sizeof message)) {
+    for (;;) {
+      const ssize_t got = ::recv(socket_.get(), &message, sizeof message, MSG_DONTWAIT);
+      // Without it nobody says who ended: waiting on would be for ever.
+      if (got == 0) throw std::runtime_error("the zygote is gone; it was killed from outside");
+      if (got != static_cast<ssize_t>(sizeof message)) break;
       Slot& slot = slots_[message.slot % slots];
       slot.alive = slot.doomed = false;
       const StartBlock& block = arena_of(memory_).blocks[message.slot % slots];
