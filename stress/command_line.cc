@@ -8,6 +8,7 @@
 #include "harness/launch/exec_worker.h"
 #include "harness/scenario/generate.h"
 #include "harness/transport/registry.h"
+#include "stress/bench/bench.h"
 #include "stress/nearest.h"
 #include "stress/settings.h"
 #include "stress/terminal.h"
@@ -150,6 +151,9 @@ void Parser::add_run() {
   toggle(run_, "fail-fast", "end at the first violation", "Budget");
   run_->add_flag("--dry-run", parsed_.selection.dry_run, "print what would be run, and end")
       ->group("Budget");
+  run_->add_flag("--bench", parsed_.selection.bench,
+                 "measure the harness itself: traffic against bare loops, scenarios a second")
+      ->group("Budget");
   setting(run_, "out", "DIR", "where bundles go [ipctorture-out/<run>/, and latest]", "Output");
   setting(run_, "junit", "FILE", "also write JUnit XML", "Output");
   toggle(run_, "json", "JSON lines instead of text", "Output");
@@ -246,6 +250,7 @@ ExitCode Parser::run_verb() {
   } else {
     settings.read_toml_file(parsed_.config, Settings::IfMissing::refuse);
   }
+  if (verb == run_ && parsed_.selection.bench) return run_bench(settings, parsed_.selection);
   if (verb == run_) return run_campaign(settings, parsed_.selection);
   if (verb == list_) return list_transports(settings, parsed_.selection);
   if (verb == replay_) return replay(settings, parsed_.path);

@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <termios.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -14,6 +15,8 @@
 
 namespace ipctorture {
 namespace {
+
+constexpr int look_every_ms = 1000;
 
 sigset_t heard_signals() {
   sigset_t set;
@@ -49,8 +52,8 @@ class Keys {
 
 }  // namespace
 
-SignalWatch::SignalWatch(std::atomic<bool>* interrupted, Describe describe, const void* context)
-    : interrupted_(interrupted), describe_(describe), context_(context) {
+SignalWatch::SignalWatch(std::atomic<bool>* interrupted, const Room& room)
+    : interrupted_(interrupted), room_(room) {
   const sigset_t set = heard_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signals_ = own_descriptor(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd", "");
@@ -70,7 +73,11 @@ void SignalWatch::listen() {
   for (;;) {
     std::array<pollfd, 3> waits{pollfd{signals_.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0},
                                 pollfd{keys ? keys->descriptor() : -1, POLLIN, 0}};
-    if (::poll(waits.data(), waits.size(), -1) < 0) continue;
+    const int ready = ::poll(waits.data(), waits.size(), look_every_ms);
+    if (ready <= 0) {
+      end_if_overdue();
+      continue;
+    }
     if (waits[1].revents != 0) return;
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
@@ -96,7 +103,16 @@ void SignalWatch::heard(int signal) {
   print_note("\nipctorture: ending; once more to end at once\n");
 }
 
-void SignalWatch::explain_now() const { print_note("\n" + describe_(context_)); }
+void SignalWatch::explain_now() const { print_note("\n" + room_.describe(room_.context)); }
+
+void SignalWatch::end_if_overdue() const {
+  const std::string text = room_.overdue(room_.context);
+  if (text.empty()) return;
+  print_note("\nipctorture: the transport hangs, and this run with it: " + text);
+  ::_exit(static_cast<int>(ExitCode::harness_failed));
+}
+
+unsigned default_jobs() { return std::clamp(std::thread::hardware_concurrency(), 2u, 16u); }
 
 EngineRoom::EngineRoom(unsigned engines)
     : cleaned_(clean_dead_runs(run_base_directory(), &directory_)), stamps_(measure_stamps()) {
@@ -108,7 +124,12 @@ EngineRoom::EngineRoom(unsigned engines)
   }
   watch_ = std::make_unique<SignalWatch>(
       &interrupted_,
-      [](const void* room) { return static_cast<const EngineRoom*>(room)->describe(); }, this);
+      SignalWatch::Room{
+          .describe =
+              [](const void* room) { return static_cast<const EngineRoom*>(room)->describe(); },
+          .overdue =
+              [](const void* room) { return static_cast<const EngineRoom*>(room)->overdue(); },
+          .context = this});
 }
 
 // The watch first: it looks at the engines. Its signals stay blocked until it is gone, so that a
@@ -123,6 +144,14 @@ std::string EngineRoom::describe() const {
     if (!text.ends_with('\n')) text += '\n';
   }
   return text;
+}
+
+// The first that is said; one is enough to end.
+std::string EngineRoom::overdue() const {
+  for (const auto& engine : engines_) {
+    if (std::string text = engine->overdue(); !text.empty()) return text;
+  }
+  return {};
 }
 
 }  // namespace ipctorture

@@ -20,11 +20,17 @@ namespace ipctorture {
 
 // Listens while it lives: SIGINT, SIGTERM and SIGHUP set `interrupted`, a second one ends the
 // process at once (its workers die with it, the next run removes what is left). SIGUSR1, and the
-// key t when standard input is a terminal of ours, call `describe` and print the text.
+// key t when standard input is a terminal of ours, print what `describe` says. Once a second it
+// asks `overdue`; an answer is printed and ends the process likewise, with the code of a failed
+// harness: nobody can end a call that hangs in this process.
 class SignalWatch {
  public:
-  using Describe = std::string (*)(const void* context);
-  SignalWatch(std::atomic<bool>* interrupted, Describe describe, const void* context);
+  using Say = std::string (*)(const void* context);
+  struct Room {
+    Say describe, overdue;
+    const void* context;
+  };
+  SignalWatch(std::atomic<bool>* interrupted, const Room& room);
   ~SignalWatch();
   SignalWatch(const SignalWatch&) = delete;
   SignalWatch& operator=(const SignalWatch&) = delete;
@@ -36,14 +42,18 @@ class SignalWatch {
   void listen();
   void heard(int signal);
   void explain_now() const;
+  void end_if_overdue() const;
 
   std::atomic<bool>* interrupted_;
-  Describe describe_;
-  const void* context_;
+  const Room room_;
   Descriptor signals_, stop_;
   std::atomic<std::uint8_t> exit_code_{0};
   std::thread thread_;
 };
+
+// Scenarios run at once when nobody says how many: one per core, since most have a worker asleep at
+// any time; two at least, so that a slow case does not stand in the way.
+unsigned default_jobs();
 
 class EngineRoom {
  public:
@@ -63,6 +73,7 @@ class EngineRoom {
 
  private:
   std::string describe() const;
+  std::string overdue() const;
 
   std::atomic<bool> interrupted_{false};
   RunDirectory directory_;

@@ -3,6 +3,7 @@
 #include "harness/report/explain.h"
 
 #include "harness/report/bundle.h"
+#include "harness/report/replay_line.h"
 #include "stress/selection.h"
 #include "stress/terminal.h"
 #include "stress/verbs.h"
@@ -18,7 +19,7 @@ ExitCode explain_bundle(const Settings& settings, const std::string& path) {
   }
   const Registration& registration = transport_named(bundle.scenario.transport_name());
   print_result(explain(bundle.judgement, bundle.history, bundle.scenario, registration.contract,
-                       "ipctorture replay " + path,
+                       replay_line(program_as_started(), path),
                        {.width = this_terminal(settings).results.width}));
   if (!bundle.truncated.empty()) print_result("\n" + bundle.truncated + "\n");
   return ExitCode::pass;

@@ -11,6 +11,7 @@
 #include "harness/report/json_lines.h"
 #include "harness/report/junit.h"
 #include "harness/report/progress.h"
+#include "harness/report/replay_line.h"
 #include "harness/run_scenario.h"
 #include "stress/campaign.h"
 #include "stress/engine_room.h"
@@ -31,10 +32,6 @@ std::uint64_t fresh_seed() {
   if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) throw_system_error("getrandom", "");
   return seed;
 }
-
-// Scenarios run at once when nobody says how many: one per core, since most have a worker asleep at
-// any time; two at least, so that a slow case does not stand in the way.
-unsigned default_jobs() { return std::clamp(std::thread::hardware_concurrency(), 2u, 16u); }
 
 CampaignPlan read_plan(const Settings& settings, const Selection& selection) {
   CampaignPlan plan;
@@ -219,9 +216,10 @@ class Run {
       print_result(fmt::format("{} {}: {}\n",
                                painted(Verdict::violation, terminal_.results.colour, "VIOLATION"),
                                failure.transport, failure.what));
-      print_result(failure.bundle.empty()
-                       ? fmt::format("  no bundle (a run writes at most {})\n", bundles_max)
-                       : fmt::format("  ipctorture replay {}\n", failure.bundle));
+      print_result(
+          failure.bundle.empty()
+              ? fmt::format("  no bundle (a run writes at most {})\n", bundles_max)
+              : fmt::format("  {}\n", replay_line(terminal_.results.program, failure.bundle)));
     }
     for (const std::string& failure : campaign_.take_harness_failures()) {
       progress_.clear();

@@ -8,6 +8,8 @@
 #include <filesystem>
 
 #include "harness/report/bundle.h"
+#include "harness/report/replay_line.h"
+#include "stress/terminal.h"
 
 namespace ipctorture {
 namespace {
@@ -104,7 +106,7 @@ std::string RunOutput::write_failure(const ScenarioResult& result, const Finding
                 .judgement = result.judgement,
                 .environment = this_environment(),
                 .seed = seed,
-                .replay = "ipctorture replay " + path,
+                .replay = replay_line(program_as_started(), path),
                 .written = calendar_utc(),
                 .output = said(result.history, {Fact::died, Fact::sanitizer, Fact::attach_failed}),
                 .stacks = said(result.history, {Fact::waiting_in})});

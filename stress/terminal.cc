@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
 #include "stress/nearest.h"
 
@@ -49,10 +50,18 @@ void print(std::FILE* stream, std::string_view text) {
 
 }  // namespace
 
+std::string program_as_started() {
+  std::string name;
+  std::getline(std::ifstream("/proc/self/cmdline"), name, '\0');
+  return name.empty() ? "ipctorture" : name;
+}
+
 Terminal this_terminal(const Settings& settings) {
   const bool bar = ::isatty(STDERR_FILENO) == 1 && !is_dumb();
   Terminal terminal{
-      .results = {.width = default_width, .colour = colour_of(settings)},
+      .results = {.width = default_width,
+                  .colour = colour_of(settings),
+                  .program = program_as_started()},
       .progress = bar ? ProgressForm::bar : ProgressForm::lines,
       .progress_width = width_of(STDERR_FILENO),
   };

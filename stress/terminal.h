@@ -20,6 +20,9 @@ struct Terminal {
 // special is 80 wide.
 Terminal this_terminal(const Settings& settings);
 
+// How the person started this program, from /proc: "build/dev/ipctorture".
+std::string program_as_started();
+
 // Whole text to a standard stream, in order with what was written before; a closed stream is no
 // error.
 void print_result(std::string_view text);

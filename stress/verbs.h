@@ -19,6 +19,7 @@ struct Selection {
   bool faulty = false;
   bool canary = false;
   bool dry_run = false;
+  bool bench = false;
 };
 
 ExitCode list_transports(const Settings& settings, const Selection& selection);

@@ -99,6 +99,7 @@ class Engine::Implementation {
       perform(job, registration.contract, result);
     }
     for (unsigned channel = 0; channel < transports.size(); ++channel) {
+      const InsideCall inside(*this, "destroy", registration.name);
       transports[channel]->destroy();
       active_->clear(channel);
     }
@@ -122,7 +123,37 @@ class Engine::Implementation {
     return text.empty() ? "  idle\n" : text;
   }
 
+  std::string overdue() const {
+    const std::scoped_lock lock(mutex_);
+    const Instant now = monotonic_now();
+    if (inside_.empty() || now - inside_since_ < options_.transport_patience_ns) return {};
+    return inside_ + " has not returned for " +
+           std::to_string((now - inside_since_) / 1'000'000'000) + " s\n" +
+           describe_hang(::getpid(), inside_thread_);
+  }
+
  private:
+  // While it lives, the calling thread is inside a call of the transport.
+  class InsideCall {
+   public:
+    InsideCall(Implementation& engine, const char* call, std::string_view transport)
+        : engine_(engine) {
+      const std::scoped_lock lock(engine_.mutex_);
+      engine_.inside_ = std::string(call) + "() of " + std::string(transport);
+      engine_.inside_since_ = monotonic_now();
+      engine_.inside_thread_ = ::gettid();
+    }
+    ~InsideCall() {
+      const std::scoped_lock lock(engine_.mutex_);
+      engine_.inside_.clear();
+    }
+    InsideCall(const InsideCall&) = delete;
+    InsideCall& operator=(const InsideCall&) = delete;
+
+   private:
+    Implementation& engine_;
+  };
+
   static void make_directory(const std::string& path) {
     if (::mkdir(path.c_str(), 0700) != 0) throw_system_error("mkdir", path);
   }
@@ -157,6 +188,7 @@ class Engine::Implementation {
                      std::vector<std::unique_ptr<Transport>>& transports) {
     for (unsigned channel = 0; channel < transports.size(); ++channel) {
       Transport& transport = *transports[channel];
+      const InsideCall inside(*this, "create", registration.name);
       if (std::string why = transport.unsupported(); !why.empty()) return why;
       active_->set(channel, std::string(registration.name), job.options[channel]);
       try {
@@ -282,6 +314,9 @@ class Engine::Implementation {
   const Crew* crew_ = nullptr;  // while a scenario runs
   std::string running_;
   unsigned running_lanes_ = 0;
+  std::string inside_;  // the transport's call that runs in this process; empty: none
+  Instant inside_since_ = 0;
+  pid_t inside_thread_ = 0;
 };
 
 Engine::Engine(const EngineOptions& options)
@@ -293,5 +328,6 @@ Engine::Run Engine::run(const Scenario& scenario, const Registration& registrati
 }
 
 std::string Engine::describe_workers() const { return implementation_->describe(); }
+std::string Engine::overdue() const { return implementation_->overdue(); }
 
 }  // namespace ipctorture

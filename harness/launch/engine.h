@@ -26,6 +26,8 @@ struct EngineOptions {
       1u << 16;  // per lane at the least; scenarios ask for more by themselves
   StampProperties stamps;
   const std::atomic<bool>* interrupted = nullptr;  // polled; true ends the scenario early
+  // How long create() and destroy() of a transport, which run in this process, may take.
+  std::int64_t transport_patience_ns = 30'000'000'000;
 };
 
 // Figures for tables; from the journals.
@@ -54,6 +56,11 @@ class Engine {
 
   // What every worker does now, a line each; safe from any thread (for SIGUSR1 and the key `t`).
   std::string describe_workers() const;
+
+  // Non-empty when the transport has kept this engine inside create() or destroy() beyond the
+  // patience: what hangs, since when, and its stack. Nobody can end such a call: whoever hears of
+  // it ends the process. Safe from any thread.
+  std::string overdue() const;
 
  private:
   class Implementation;

@@ -18,7 +18,19 @@
 namespace ipctorture {
 namespace {
 
-enum class Flaw { none, deadlock, crash, leak_descriptor, leak_file, attach_throws, create_full };
+enum class Flaw {
+  none,
+  deadlock,
+  crash,
+  leak_descriptor,
+  leak_file,
+  attach_throws,
+  create_full,
+  create_hangs,
+};
+
+// What lets a hanging create() go on: an eventfd of the one test that has such.
+std::atomic<int> gate{-1};
 
 // A SOCK_SEQPACKET pair: the smallest transport there is.
 template <Flaw flaw>
@@ -28,6 +40,10 @@ class Toy final : public Transport {
       : options_(options), handles_(std::move(handles)) {}
 
   void create() override {
+    if (flaw == Flaw::create_hangs) {
+      std::uint64_t value;
+      (void)!::read(gate, &value, sizeof value);
+    }
     if (flaw == Flaw::create_full) throw_system_error("shm_open", "toy", ENOSPC);
     int pair[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -104,6 +120,8 @@ const Registered leaks{{"toy_leak_fd", "", contract, make_transport<Toy<Flaw::le
 const Registered litters{{"toy_leak_file", "", contract, make_transport<Toy<Flaw::leak_file>>}};
 const Registered refuses{{"toy_attach", "", contract, make_transport<Toy<Flaw::attach_throws>>}};
 const Registered full{{"toy_full", "", contract, make_transport<Toy<Flaw::create_full>>}};
+
+const Registered sticks{{"toy_stuck", "", contract, make_transport<Toy<Flaw::create_hangs>>}};
 
 class EngineTest : public ::testing::Test {
  protected:
@@ -222,6 +240,21 @@ TEST_F(EngineTest, TakesAFullMachineForUnsupported) {
 TEST_F(EngineTest, EndsWhenInterrupted) {
   interrupted_ = true;
   EXPECT_EQ(facts(run("toy_deadlock"), Fact::interrupted).size(), 1u);
+}
+
+TEST_F(EngineTest, SaysWhichCallOfTheTransportHoldsItUp) {
+  const Descriptor opener(::eventfd(0, EFD_CLOEXEC));
+  gate = opener.get();
+  options_.transport_patience_ns = 20'000'000;
+  engine_ = std::make_unique<Engine>(options_);
+  EXPECT_EQ(engine_->overdue(), "");
+  std::thread runner([this] { run("toy_stuck"); });
+  std::string text;
+  while ((text = engine_->overdue()).empty()) std::this_thread::yield();
+  EXPECT_THAT(text, ::testing::HasSubstr("create() of toy_stuck has not returned"));
+  ::eventfd_write(opener.get(), 1);
+  runner.join();
+  EXPECT_EQ(engine_->overdue(), "");
 }
 
 }  // namespace

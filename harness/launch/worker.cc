@@ -29,7 +29,10 @@ class FreeStage final : public Stage {
 
   void enter(LaneState state) override {
     header_.state.store(static_cast<std::uint32_t>(state), std::memory_order_seq_cst);
-    if (bell_ == nullptr || state == LaneState::running || state == LaneState::closing) return;
+    // Nobody waits for these.
+    const bool passing =
+        state == LaneState::attaching || state == LaneState::running || state == LaneState::closing;
+    if (bell_ == nullptr || passing) return;
     bell_->fetch_add(1, std::memory_order_seq_cst);
     futex_wake(*bell_);
   }
@@ -115,7 +118,7 @@ void place(const Scenario& scenario, unsigned worker) {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   // Online processors; the kernel cuts the mask to what this container allows.
-  const long cpus = std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
+  static const long cpus = std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));  // reads a file
   for (long cpu = 0; cpu < cpus; ++cpu) CPU_SET(cpu, &allowed);
   if (scenario.pinning != Pinning::none) {
     CPU_ZERO(&allowed);

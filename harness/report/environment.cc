@@ -89,6 +89,12 @@ Environment this_environment() {
   Environment found;
   found["compiler"] = compiler();
   found["build"] = build_flags();
+#if defined(IPCTORTURE_FLAGS)
+  found["flags"] = IPCTORTURE_FLAGS;
+#endif
+#if defined(IPCTORTURE_COMMIT)
+  if (*IPCTORTURE_COMMIT != 0) found["commit"] = IPCTORTURE_COMMIT;
+#endif
   std::string build_id;
   ::dl_iterate_phdr(find_build_id, &build_id);
   if (!build_id.empty()) found["build id"] = build_id;

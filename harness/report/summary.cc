@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "harness/report/replay_line.h"
+
 namespace ipctorture {
 namespace {
 
@@ -22,24 +24,24 @@ std::string count_or_dash(const TransportTally& t, std::uint64_t value) {
 
 std::string latency_or_dash(std::int64_t ns) { return ns <= 0 ? "-" : human_duration(ns); }
 
-std::string promise_lines(const PromiseTally& promise) {
+std::string promise_lines(const PromiseTally& promise, const std::string& program) {
   std::string text = fmt::format("  {}: {}\n", to_string(promise.promise), promise.what);
-  if (!promise.bundle.empty()) text += fmt::format("    ipctorture replay {}\n", promise.bundle);
+  if (!promise.bundle.empty()) text += "    " + replay_line(program, promise.bundle) + "\n";
   if (promise.bundle.empty() && promise.verdict == Verdict::violation && !promise.seed.empty()) {
     text += fmt::format("    scenario seed {}\n", promise.seed);
   }
   return text;
 }
 
-std::string transport_lines(const TransportTally& t, Colour colour) {
-  const std::string name = painted(t.verdict, colour, t.transport);
+std::string transport_lines(const TransportTally& t, const SummaryStyle& style) {
+  const std::string name = painted(t.verdict, style.colour, t.transport);
   if (t.verdict == Verdict::unsupported) {
     const std::string& why = t.unsupported_reason;
     return fmt::format("{}: not run: {}\n", name, why.empty() ? "there was no time for it" : why);
   }
   std::string text = fmt::format("{}: {}\n", name, to_string(t.verdict));
   for (const PromiseTally& promise : t.promises) {
-    if (promise.verdict == t.verdict) text += promise_lines(promise);
+    if (promise.verdict == t.verdict) text += promise_lines(promise, style.program);
   }
   if (t.inconclusive_scenarios > 0) {
     text +=
@@ -124,7 +126,7 @@ std::string verdict_details(const CampaignTally& tally, const SummaryStyle& styl
     scenarios += t.scenarios;
     messages += t.messages;
     ++verdicts[static_cast<std::size_t>(t.verdict) % 4];
-    if (t.verdict != Verdict::pass) text += transport_lines(t, style.colour);
+    if (t.verdict != Verdict::pass) text += transport_lines(t, style);
   }
   text += fmt::format("{} scenarios, {} messages verified in {}: {} pass", scenarios,
                       human_count(static_cast<double>(messages)), human_duration(tally.elapsed_ns),

@@ -19,6 +19,7 @@ std::string painted(Verdict verdict, Colour colour, std::string text);
 struct SummaryStyle {
   std::size_t width = 80;
   Colour colour = Colour::none;
+  std::string program = "ipctorture";  // as the person started it: for lines to copy
 };
 
 // The table alone: a line per transport.

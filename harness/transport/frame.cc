@@ -125,8 +125,9 @@ bool wait_ready(int fd, short events, Deadline deadline) {
   }
 }
 
-IoResult write_frame(int fd, StreamKind kind, std::span<const std::byte> message,
-                     std::uint32_t& owed, Deadline deadline) {
+// Flattened, since a system call spoils the predictions of returns: each level of calls costs.
+[[gnu::flatten]] IoResult write_frame(int fd, StreamKind kind, std::span<const std::byte> message,
+                                      std::uint32_t& owed, Deadline deadline) {
   if (owed > 0) {
     const IoResult paid = pay(fd, kind, owed, deadline);
     if (paid.outcome != Outcome::ok) return paid;

@@ -100,8 +100,9 @@ void SharedStream::create(std::byte* memory) {
 
 void set_pipe_size(int fd, const Options& options) {
   const std::size_t frame = options.message_max + frame_overhead;
-  const std::size_t wanted = options.capacity < small_capacity ? options.capacity * frame
-                                                               : std::max(frame, pipe_bytes_usual);
+  const std::size_t asked = options.capacity * frame;
+  const std::size_t wanted =
+      options.capacity < small_capacity ? asked : std::max({asked, frame, pipe_bytes_usual});
   const std::size_t bytes = std::clamp(wanted, pipe_bytes_least, pipe_bytes_most);
   if (bytes != pipe_bytes_usual) ::fcntl(fd, F_SETPIPE_SZ, static_cast<int>(bytes));
 }
