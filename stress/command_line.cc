@@ -1,11 +1,13 @@
 #include "stress/command_line.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 
 #include "harness/launch/exec_worker.h"
+#include "harness/report/presentable.h"
 #include "harness/scenario/generate.h"
 #include "harness/transport/registry.h"
 #include "stress/bench/bench.h"
@@ -16,6 +18,8 @@
 
 namespace ipctorture {
 namespace {
+
+constexpr std::size_t error_bytes_max = 4096;
 
 constexpr const char* program_text =
     "Tortures transports that carry messages between processes, and says what breaks.";
@@ -172,6 +176,7 @@ void Parser::add_on_bundles() {
       ->required()
       ->type_name("BUNDLE");
   setting(replay_, "attempts", "K", "how often [20]", "Budget");
+  toggle(replay_, "fail-fast", "end at the first attempt that reproduces it", "Budget");
   toggle(replay_, "quiet", "no progress", "Output");
   replay_->footer("Exit codes: 1 reproduced, 0 not in K attempts, 2 all inconclusive.");
   recheck_ = add_verb("recheck", "Judge a bundle's recorded history again, running nothing");
@@ -259,16 +264,24 @@ ExitCode Parser::run_verb() {
   return doctor(settings, parsed_.clean);
 }
 
+// In the way of one line of text: what was mistyped may hold an escape sequence.
+void print_error(const std::string& text) {
+  print_note("ipctorture: " + presentable(text, error_bytes_max) + "\n");
+}
+
 ExitCode parse_and_run(int argc, char** argv) {
+  // A reader that left, or a file that may not grow, is an error to handle and not a death.
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
   try {
     Parser parser;
     const auto ended = parser.parse(argc, argv);
     return ended ? *ended : parser.run_verb();
   } catch (const UsageError& error) {
-    print_note(fmt::format("ipctorture: {}\n", error.what()));
+    print_error(error.what());
     return ExitCode::usage;
   } catch (const std::exception& error) {
-    print_note(fmt::format("ipctorture: the harness failed: {}\n", error.what()));
+    print_error(fmt::format("the harness failed: {}", error.what()));
     return ExitCode::harness_failed;
   }
 }

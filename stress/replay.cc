@@ -108,12 +108,20 @@ void judge_attempt(const ScenarioResult& ran, const Again& again, Count* count) 
   }
 }
 
-Count attempt(const Again& again, std::uint64_t attempts, const Terminal& terminal,
+struct Attempts {
+  std::uint64_t most = default_attempts;
+  bool until_reproduced = false;
+};
+
+Count attempt(const Again& again, const Attempts& attempts, const Terminal& terminal,
               EngineRoom& room) {
   Count count;
   Progress progress(terminal.progress, terminal.progress_width, print_note);
   const Instant begin = monotonic_now();
-  while (count.attempts < attempts && !room.interrupted()) {
+  const auto enough = [&] {
+    return count.attempts >= attempts.most || (attempts.until_reproduced && count.same > 0);
+  };
+  while (!enough() && !room.interrupted()) {
     const ScenarioResult ran = run_scenario(room.engine(0), again.scenario);
     if (!ran.unsupported.empty()) {
       count.unsupported = ran.unsupported;
@@ -122,7 +130,7 @@ Count attempt(const Again& again, std::uint64_t attempts, const Terminal& termin
     if (!ran.history.has(Fact::interrupted)) judge_attempt(ran, again, &count);
     progress.update({.elapsed_ns = monotonic_now() - begin,
                      .scenarios = count.attempts,
-                     .scenarios_max = attempts,
+                     .scenarios_max = attempts.most,
                      .violations = count.same + count.other,
                      .now = std::string(again.scenario.transport_name())},
                     monotonic_now());
@@ -159,7 +167,8 @@ ExitCode replay(const Settings& settings, const std::string& path) {
   const Again again = load(path);
   refuse_unless_runnable(again.scenario);
   const auto wanted = settings.find("attempts");
-  const std::uint64_t attempts = wanted ? parse_count(*wanted, 1, 1'000'000) : default_attempts;
+  const Attempts attempts{.most = wanted ? parse_count(*wanted, 1, 1'000'000) : default_attempts,
+                          .until_reproduced = settings.on("fail-fast")};
   const Terminal terminal = this_terminal(settings);
   for (const std::string& difference : again.differences) {
     print_result(fmt::format("differs here: {}\n", difference));

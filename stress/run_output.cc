@@ -54,6 +54,24 @@ std::string bundle_name(std::string_view transport, const Finding& finding) {
   return finding.verdict == Verdict::violation ? name : name + "-inconclusive";
 }
 
+// Answers the path. Another run may write into the same folder: a name is free once we have it.
+std::string write_under_free_name(const std::string& wish, BundleContent& content) {
+  std::string path = wish;
+  for (unsigned i = 2;; ++i) {
+    content.replay = replay_line(program_as_started(), path);
+    try {
+      if (!fs::exists(fs::symlink_status(path))) {
+        write_bundle(path, content);
+        return path;
+      }
+    } catch (const std::system_error& error) {
+      const int code = error.code().value();
+      if (code != EEXIST && code != ENOTEMPTY) throw;
+    }
+    path = fmt::format("{}-{}", wish, i);
+  }
+}
+
 // What was said about one or all lanes by facts of some kinds, a paragraph each.
 std::string said(const History& history, std::initializer_list<Fact> facts) {
   std::string text;
@@ -95,21 +113,17 @@ std::string RunOutput::write_failure(const ScenarioResult& result, const Finding
   const std::lock_guard lock(mutex_);
   const bool doubtful = finding.verdict != Verdict::violation;
   if (bundles_ >= bundles_max || (doubtful && doubtful_bundles_ >= doubtful_bundles_max)) return {};
-  const std::string name = bundle_name(result.scenario.transport_name(), finding);
-  std::string path = fmt::format("{}/{}", path_, name);
-  for (unsigned i = 2; fs::exists(fs::symlink_status(path)); ++i) {
-    path = fmt::format("{}/{}-{}", path_, name, i);
-  }
-  write_bundle(path,
-               {.scenario = result.scenario,
-                .history = result.history,
-                .judgement = result.judgement,
-                .environment = this_environment(),
-                .seed = seed,
-                .replay = replay_line(program_as_started(), path),
-                .written = calendar_utc(),
-                .output = said(result.history, {Fact::died, Fact::sanitizer, Fact::attach_failed}),
-                .stacks = said(result.history, {Fact::waiting_in})});
+  BundleContent content{
+      .scenario = result.scenario,
+      .history = result.history,
+      .judgement = result.judgement,
+      .environment = this_environment(),
+      .seed = seed,
+      .written = calendar_utc(),
+      .output = said(result.history, {Fact::died, Fact::sanitizer, Fact::attach_failed}),
+      .stacks = said(result.history, {Fact::waiting_in})};
+  const std::string path = write_under_free_name(
+      fmt::format("{}/{}", path_, bundle_name(result.scenario.transport_name(), finding)), content);
   ++bundles_;
   if (doubtful) ++doubtful_bundles_;
   return path;

@@ -36,3 +36,10 @@ file(GLOB shipped CONFIGURE_DEPENDS transports/*.cc)
 list(FILTER shipped EXCLUDE REGEX "(canaries|_test)\\.cc$")
 list(LENGTH shipped shipped_count)
 target_compile_definitions(test_conformance PRIVATE IPCTORTURE_SHIPPED_FILES=${shipped_count})
+
+# The built executable as a user runs it.
+file(GLOB cli_sources CONFIGURE_DEPENDS stress/cli/*.cc)
+test_program(test_cli ${cli_sources}
+             LIBRARIES ipctorture_harness ipctorture_transports ${json} GTest::gtest_main)
+target_compile_definitions(test_cli PRIVATE IPCTORTURE_PROGRAM="$<TARGET_FILE:ipctorture>")
+add_dependencies(test_cli ipctorture)

@@ -23,6 +23,31 @@
 namespace ipctorture {
 namespace {
 
+constexpr std::size_t frames_told = 4;
+constexpr std::size_t frame_name_max = 60;
+
+// Of a stack, a line "#N ADDRESS NAME(ARGUMENTS)" per frame, the names of the innermost frames; of
+// any other text its first line.
+std::string innermost(std::string_view text) {
+  std::string names;
+  std::size_t told = 0;
+  while (told < frames_told && text.starts_with('#')) {
+    std::string frame(text.substr(0, text.find('\n')));
+    text.remove_prefix(std::min(frame.size() + 1, text.size()));
+    if (const auto address = frame.find("0x"); address != std::string::npos) {
+      frame.erase(0, frame.find_first_not_of(' ', frame.find(' ', address)));
+    }
+    for (const std::string_view scope : {"(anonymous namespace)::", "ipctorture::"}) {
+      for (std::size_t at; (at = frame.find(scope)) != std::string::npos;) {
+        frame.erase(at, scope.size());
+      }
+    }
+    frame.resize(std::min({frame.size(), frame.find('('), frame_name_max}));
+    names += fmt::format("{}{}", told++ == 0 ? "#0 " : " < ", frame);
+  }
+  return told > 0 ? names : std::string(text.substr(0, text.find('\n')));
+}
+
 class StandstillJudge {
  public:
   StandstillJudge(const Subject& subject, const Evidence& evidence)
@@ -191,7 +216,7 @@ class StandstillJudge {
       text += fmt::format("; {} in {}", subject_.lane(ref.lane), to_string(r.op()));
       for (const Evidence& e : subject_.history.evidence) {
         if (e.fact != Fact::waiting_in || e.lane != static_cast<int>(ref.lane)) continue;
-        text += " (" + e.text.substr(0, e.text.find('\n')) + ")";
+        text += " (" + innermost(e.text) + ")";
         break;
       }
     }

@@ -66,9 +66,6 @@ class Engine::Implementation {
       make_directory(directories_.back());
     }
     active_ = std::make_unique<ActiveFile>(options.run_directory + "/engine-" + number + ".active");
-    if (!options.worker_program.empty()) {
-      exec_ = make_exec_crew(options.worker_program, lanes_directory_);
-    }
   }
 
   ~Implementation() {
@@ -80,7 +77,7 @@ class Engine::Implementation {
 
   Run run(const Scenario& scenario, const Registration& registration) {
     Run result;
-    if (scenario.launch == Launch::exec && exec_ == nullptr) {
+    if (scenario.launch == Launch::exec && options_.worker_program.empty()) {
       result.unsupported = "separate workers: no worker program is known";
       return result;
     }
@@ -94,15 +91,16 @@ class Engine::Implementation {
       transports.push_back(registration.make(job.options.back(), {}));
     }
     result.options = job.options.front();
-    result.unsupported = create(registration, job, transports);
-    if (result.unsupported.empty()) {
-      perform(job, registration.contract, result);
+    try {
+      result.unsupported = create(registration, job, transports);
+      if (result.unsupported.empty()) perform(job, registration.contract, result);
+    } catch (...) {
+      announce(nullptr, scenario);
+      crew_of(scenario).reset();  // whatever its workers do now, it ends with them
+      destroy(registration, transports);
+      throw;
     }
-    for (unsigned channel = 0; channel < transports.size(); ++channel) {
-      const InsideCall inside(*this, "destroy", registration.name);
-      transports[channel]->destroy();
-      active_->clear(channel);
-    }
+    destroy(registration, transports);
     if (result.unsupported.empty()) account_for_leaks(job, result.history);
     return result;
   }
@@ -202,9 +200,35 @@ class Engine::Implementation {
     return {};
   }
 
+  void destroy(const Registration& registration,
+               std::vector<std::unique_ptr<Transport>>& transports) {
+    for (unsigned channel = 0; channel < transports.size(); ++channel) {
+      const InsideCall inside(*this, "destroy", registration.name);
+      transports[channel]->destroy();
+      active_->clear(channel);
+    }
+  }
+
+  std::unique_ptr<Crew>& crew_of(const Scenario& scenario) {
+    return scenario.launch == Launch::exec ? exec_ : forked_;
+  }
+
+  // A new one after a failure of the harness. Its zygote is forked late then, among threads: that
+  // takes nothing but time, since it does not use what they might have locked. It dies with the
+  // thread that made it, which is the one that uses this engine.
+  Crew& ready_crew(const Scenario& scenario) {
+    std::unique_ptr<Crew>& crew = crew_of(scenario);
+    if (crew == nullptr && scenario.launch == Launch::exec) {
+      crew = make_exec_crew(options_.worker_program, lanes_directory_);
+    } else if (crew == nullptr) {
+      crew = make_forked_crew();
+    }
+    return *crew;
+  }
+
   void perform(CrewJob& job, const Contract& contract, Run& result) {
     const Scenario& scenario = job.scenario;
-    Crew& crew = scenario.launch == Launch::exec ? *exec_ : *forked_;
+    Crew& crew = ready_crew(scenario);
     crew.start(job);
     std::vector<Lane> lanes;
     for (unsigned lane = 0; lane < scenario.lanes(); ++lane) lanes.push_back(crew.lane(lane));

@@ -115,6 +115,8 @@ StartLine parse_start_line(const std::string& line) {
 
 int run_exec_worker() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // What the supervisor ignores is inherited; a transport is to find what a program finds at first.
+  for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_DFL);
   ::signal(SIGINT, SIG_IGN);  // the supervisor decides when to end
   try {
     StartLine start = parse_start_line(read_line());

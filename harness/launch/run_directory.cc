@@ -236,12 +236,15 @@ bool RunDirectory::try_create(int parent) {
   }
   const Descriptor directory(
       ::openat(parent, name_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!directory.valid()) return false;
-  lock_ =
-      Descriptor(::openat(directory.get(), lock_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!lock_.valid()) throw_system_error("open", path_ + "/lock");
-  if (!lock_whole(lock_.get())) throw_system_error("fcntl", path_ + "/lock");
-  return true;
+  if (directory.valid()) {
+    lock_ = Descriptor(
+        ::openat(directory.get(), lock_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (lock_.valid() && lock_whole(lock_.get())) return true;
+  }
+  const int error = errno;
+  remove_tree(parent, name_.c_str());
+  ::unlinkat(parent, name_.c_str(), AT_REMOVEDIR);  // where a descriptor to look inside is lacking
+  throw_system_error("open", path_, error);
 }
 
 RunDirectory::~RunDirectory() {

@@ -104,8 +104,9 @@ std::optional<ThreadSample> sample_thread(pid_t pid, pid_t tid) {
 }
 
 std::string describe_hang(pid_t pid, pid_t tid) {
-  std::string text = output_of({"eu-stack", "-p", std::to_string(pid)}, 2000);
-  if (text.find('#') != std::string::npos) return text;
+  const std::string text = output_of({"eu-stack", "-1", "-p", std::to_string(tid)}, 2000);
+  // Before the frames stand process and thread, which change from run to run.
+  if (const auto frames = text.find('#'); frames != std::string::npos) return text.substr(frames);
   return "wchan " + read_small(task_path(pid, tid, "wchan")) + "\nsyscall " +
          read_small(task_path(pid, tid, "syscall")) +
          "(no stack: eu-stack of elfutils is missing, or ptrace is refused)\n";

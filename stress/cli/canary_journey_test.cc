@@ -1,0 +1,82 @@
+// Every canary as a user meets it: `run` catches it and leaves a bundle, and that bundle is enough
+// for programs that were started anew: `replay` brings the same failure back, `recheck` judges the
+// record alike, `explain` says what was broken.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "harness/transport/registry.h"
+#include "stress/cli/child.h"
+
+namespace ipctorture {
+namespace {
+
+using testing::HasSubstr;
+
+std::vector<std::string> broken_canaries() {
+  std::vector<std::string> names;
+  for (const Registration& registration : registrations()) {
+    if (registration.kind == Kind::canary && registration.name != "canary_none") {
+      names.emplace_back(registration.name);
+    }
+  }
+  return names;
+}
+
+// The first failure that the run tells of, as its JSON line.
+nlohmann::json first_failure(const Ended& run) {
+  for (const std::string& line : lines_of(run.out)) {
+    auto event = nlohmann::json::parse(line, nullptr, false);
+    if (event.is_object() && event["event"] == "failure" && event["verdict"] == "violation") {
+      return event;
+    }
+  }
+  return {};
+}
+
+// Lines and indentation aside.
+std::string unwrapped(const std::string& text) {
+  std::string words;
+  std::istringstream in(text);
+  for (std::string word; in >> word;) words += word + " ";
+  return words;
+}
+
+class CanaryJourney : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(CanaryJourney, FromRunToReplay) {
+  const Scratch scratch;
+  const Ended run =
+      run_program(scratch, {"run", GetParam(), "--runs", "200", "--fail-fast", "--launch", "fork",
+                            "--seed", "g1:c0ffee", "--json", "--out", scratch.path("out")});
+  EXPECT_EQ(run.problem, "");
+  ASSERT_EQ(run.exit_code, 1) << run.all();
+  const nlohmann::json failure = first_failure(run);
+  ASSERT_TRUE(failure.is_object()) << run.all();
+  const std::string bundle = failure["bundle"];
+  const std::string fingerprint = failure["fingerprint"];
+
+  // What depends on the schedule hides in many an attempt.
+  const Ended replay =
+      run_program(scratch, {"replay", bundle, "--attempts", "2000", "--fail-fast"});
+  EXPECT_EQ(replay.exit_code, 1) << replay.all();
+  EXPECT_THAT(replay.out, HasSubstr("reproduced 1/"));
+  EXPECT_THAT(replay.out, HasSubstr(fingerprint));
+  EXPECT_EQ(replay.problem, "");
+
+  const Ended recheck = run_program(scratch, {"recheck", bundle});
+  EXPECT_EQ(recheck.exit_code, 1) << recheck.all();
+
+  const Ended explain = run_program(scratch, {"explain", bundle});
+  EXPECT_EQ(explain.exit_code, 0) << explain.all();
+  EXPECT_THAT(unwrapped(explain.out), HasSubstr(unwrapped(failure["what"])));
+  EXPECT_THAT(explain.out, HasSubstr(" replay " + bundle));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CanaryJourney, ::testing::ValuesIn(broken_canaries()),
+                         [](const auto& one) { return one.param; });
+
+}  // namespace
+}  // namespace ipctorture
