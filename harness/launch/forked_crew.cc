@@ -34,7 +34,7 @@ namespace {
 constexpr unsigned slots = 2 * workers_max;
 constexpr std::uint64_t records_max = 1u << 24;  // per lane; pages appear as they are touched
 constexpr unsigned handles_max = descriptors_per_message / 2;  // per channel
-constexpr std::uint64_t kept_records = 1u << 18;  // lanes that grew beyond are given back
+constexpr std::uint64_t kept_records = 1u << 21;  // in all lanes: 64 MiB of pages already there
 
 struct PlainOptions {
   char name[64], directory[128];
@@ -428,16 +428,21 @@ class ForkedCrew final : public Crew {
     slot.alive = true;
   }
 
-  // A lane that recorded much keeps its pages otherwise, for ever.
+  // Pages that a lane once touched stay, so that the next scenario finds them without a fault; of too
+  // many all are given back.
   void release_grown_lanes() {
-    for (unsigned lane = 0; lane < lanes_used_; ++lane) {
-      if (arena_lane(memory_, lane).header().head.load(std::memory_order_relaxed) <= kept_records) {
-        continue;
+    std::uint64_t all = 0;
+    for (unsigned lane = 0; lane < workers_max; ++lane) {
+      if (lane < lanes_used_) {
+        const auto& head = arena_lane(memory_, lane).header().head;
+        touched_[lane] = std::max(touched_[lane], head.load(std::memory_order_relaxed));
       }
-      ::fallocate(memory_fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                  static_cast<off_t>(lanes_offset + lane * lane_stride),
-                  static_cast<off_t>(lane_stride));
+      all += touched_[lane];
     }
+    if (all <= kept_records) return;
+    ::fallocate(memory_fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                static_cast<off_t>(lanes_offset), static_cast<off_t>(workers_max * lane_stride));
+    touched_.fill(0);
   }
 
   Descriptor memory_fd_;
@@ -448,6 +453,7 @@ class ForkedCrew final : public Crew {
   unsigned first_slot_ = 0;
   unsigned workers_ = 0;
   unsigned lanes_used_ = 0;
+  std::array<std::uint64_t, workers_max> touched_{};  // most records of each lane since it was empty
   std::uint32_t heard_ = 0;
 };
 
