@@ -11,7 +11,8 @@ constexpr std::int64_t scenario_max_ns = 60'000'000'000;  // beyond its planned 
 constexpr std::int64_t quiet_ns =
     3'000'000;  // nothing moved for so long: what can be lost was lost
 constexpr std::int64_t tick_max_ns = 20'000'000;
-constexpr unsigned mark_attempts_max = 200;  // at most once: marks get lost too
+constexpr std::int64_t tick_long_ns = 4'000'000;  // while traffic flows
+constexpr unsigned mark_attempts_max = 200;       // at most once: marks get lost too
 
 constexpr std::int64_t as_ns(std::uint32_t ms) { return std::int64_t{ms} * 1'000'000; }
 
@@ -218,9 +219,10 @@ void Director::end_everyone() {
 // --------------------------------------------------------------------------
 
 bool Director::await(const Condition& condition) {
-  while (!over_) {
+  // Looking takes a core from the workers for a moment: the longer they run, the rarer.
+  for (std::int64_t tick_ns = quiet_ns / 3; !over_; tick_ns = std::min(tick_ns * 2, tick_long_ns)) {
     if (condition()) return true;
-    pump(monotonic_now() + (quiet_is_planned_ ? tick_max_ns : quiet_ns / 3));
+    pump(monotonic_now() + (quiet_is_planned_ ? tick_max_ns : tick_ns));
   }
   return false;
 }
