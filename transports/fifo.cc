@@ -138,8 +138,7 @@ class Fifo : public Transport {
         ::open(map_path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), "open", map_path_);
     try {
       const std::size_t bytes = mapping_bytes(options_);
-      const int error = ::posix_fallocate(map.get(), 0, static_cast<off_t>(bytes));
-      if (error != 0) throw_system_error("posix_fallocate", map_path_, error);
+      reserve_backing(map.get(), bytes, map_path_);
       const SharedMapping mapping(map.get(), bytes, map_path_);
       SharedStream::create(mapping.data());
       new (mapping.data() + arrivals_offset(options_)) Arrivals;

@@ -162,8 +162,7 @@ void Log::create(std::uint64_t counter_start) {
                        path_);
   try {
     // Backed now: a store to the mapping must not find the disk full.
-    const int error = ::posix_fallocate(fd_.get(), 0, header_bytes);
-    if (error != 0) throw_system_error("posix_fallocate", path_, error);
+    reserve_backing(fd_.get(), header_bytes, path_);
     mapping_ = SharedMapping(fd_.get(), header_bytes, path_);
     const State empty{.read = header_bytes,
                       .end = header_bytes,
