@@ -18,7 +18,8 @@
 //  - The send buffer is set, or the kernel would let it grow to megabytes before a sender notices
 //  that
 //    its consumer does not keep up. poll(2) promises room when a third of it is empty: sized so
-//    that the largest message fits in there, if net.core.wmem_max allows.
+//    that the largest message fits in there, if net.core.wmem_max allows. By default (208 KiB) it
+//    does not: so `now` is promised for what a third of the smallest buffer holds.
 //  - A socket whose peer left kills the writer with SIGPIPE, unless it says MSG_NOSIGNAL.
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -37,6 +38,7 @@ constexpr std::uint32_t message_max_bytes = 1024 * 1024;
 // More than connect at once, strangers included; a full queue would cost a connection a second.
 constexpr int listen_backlog = 128;
 
+// What is asked for at the least; every usual net.core.wmem_max grants it, and twice the number.
 constexpr std::size_t send_buffer_min_bytes = 128 * 1024;
 
 constexpr Contract contract{
@@ -50,6 +52,7 @@ constexpr Contract contract{
     .producers_max = 8,
     .consumers_max = 8,
     .attach = AttachBy::named,
+    .now_message_max = send_buffer_min_bytes / 2,
     .accepted_survives_close = true,
     .survives_producer_death = true,
     .survives_consumer_death = true,
