@@ -90,7 +90,11 @@ class MeshConsumer final : public Endpoint {
     std::unique_ptr<std::byte[]> memory;  // once Hello was said
     FrameIntake intake;                   // frames
     std::size_t packet_bytes = 0;         // packets: of the one in memory; 0: none
-    bool ended = false;
+    bool ended = false;                   // goes with the next drop_ended()
+    void end() {                          // the descriptor goes now: there may be few
+      ended = true;
+      socket.reset();
+    }
   };
   bool all_seen() const { return !listener_.valid(); }
   IoResult take_next(std::span<std::byte> buffer);
