@@ -5,18 +5,23 @@
 //  - A FIFO has contents only while somebody holds it open. So a producer waits until a consumer is
 //    there: open(O_WRONLY | O_NONBLOCK) says ENXIO before. The usual trick, O_RDWR, would let it
 //    write into a FIFO that vanishes with it, and would hide both end of file and EPIPE.
+//  - The same holds at the end: the last to leave would take along what is in the FIFO, though
+//    consumers are yet to come. So whoever leaves last and leaves something behind waits in close()
+//    for the next consumer, which then holds it. Nobody adds to it meanwhile: without readers
+//    write(2) is EPIPE.
 //  - End of file means that no writer is there *now*, which is also so before the first has come.
-//  The
-//    map counts who has come: only when everyone expected had come before a read(2) that saw end of
-//    file is it the end. EPIPE likewise. Until then the next arrival is awaited on a futex: poll(2)
-//    would return POLLHUP at once, for ever.
+//    The map counts who has come: only when everyone expected had come before a read(2) that saw
+//    end of file is it the end. EPIPE likewise. Until then the next arrival is awaited on a futex:
+//    poll(2) would return POLLHUP at once, for ever.
 //  - Opening for reading must not wait for a writer (O_NONBLOCK); reading may, so the flag goes
-//  again.
+//    again.
 //  - Consumers never open for writing, and producers never for reading, so both ends are exact.
 //
-// Where it stops: as pipe.cc; and with all consumers gone, what the last producer sent goes with
-// it.
+// Where it stops: as pipe.cc. A close() that waits for a consumer may time out, and what is in the
+// FIFO then goes with it; likewise when every consumer has come and gone. Who was killed counts as
+// one that still holds it: nobody waits any more.
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,10 +52,11 @@ constexpr Contract contract{
     .accepted_survives_close = true,
 };
 
-// How many have opened their end, ever. At the end of the mapping, behind the SharedStream.
+// Who came and went, at the end of the mapping, behind the SharedStream.
 struct Arrivals {
-  std::atomic<std::uint32_t> producers{0};  // futex words
+  std::atomic<std::uint32_t> producers{0};  // how many have opened their end, ever; futex words
   std::atomic<std::uint32_t> consumers{0};
+  std::atomic<std::uint32_t> holders{0};  // how many hold an end now
 };
 using Word = std::atomic<std::uint32_t>;
 
@@ -64,9 +70,26 @@ Arrivals& arrivals_of(const SharedMapping& mapping, const Options& options) {
   return *std::launder(reinterpret_cast<Arrivals*>(mapping.data() + arrivals_offset(options)));
 }
 
-void announce(Word& word) {
-  word.fetch_add(1, std::memory_order_seq_cst);
-  futex_wake(word);
+void announce(Arrivals& arrivals, Word& role) {
+  arrivals.holders.fetch_add(1, std::memory_order_seq_cst);
+  role.fetch_add(1, std::memory_order_seq_cst);
+  futex_wake(role);
+}
+
+// To be called before an end is closed. Of those who leave at once, the one that counts down to 0
+// comes last and still holds its end: what the others left behind is not lost. ok: close it.
+IoResult await_heir(Arrivals& arrivals, const Options& options, int end, Deadline deadline) {
+  if (arrivals.holders.fetch_sub(1, std::memory_order_seq_cst) > 1) return IoResult::sent();
+  for (;;) {
+    const std::uint32_t came = arrivals.consumers.load(std::memory_order_seq_cst);
+    if (came >= options.consumers || arrivals.holders.load(std::memory_order_seq_cst) > 0) break;
+    int left_behind = 0;
+    if (::ioctl(end, FIONREAD, &left_behind) != 0) return IoResult::failed(errno);
+    if (left_behind == 0) break;
+    if (deadline.passed()) return IoResult::of(Outcome::timed_out);
+    futex_wait(arrivals.consumers, came, deadline);
+  }
+  return IoResult::sent();
 }
 
 // The far end is deserted. Was everybody there (`came` of `expected`) before that was found? If
@@ -85,45 +108,57 @@ class FifoProducer : public StreamProducer {
  public:
   FifoProducer(const Options& options, Descriptor end, std::shared_ptr<SharedMapping> mapping)
       : StreamProducer(options, std::move(end), mapping),
-        consumers_(arrivals_of(*mapping, options).consumers),
-        expected_(options.consumers) {}
+        options_(options),
+        arrivals_(arrivals_of(*mapping, options)) {}
 
   IoResult send(std::span<const std::byte> message, SendOptions options,
                 Deadline deadline) override {
     for (;;) {
-      const std::uint32_t came = consumers_.load(std::memory_order_seq_cst);
+      const std::uint32_t came = arrivals_.consumers.load(std::memory_order_seq_cst);
       const IoResult result = StreamProducer::send(message, options, deadline);
       if (result.outcome != Outcome::closed) return result;
-      const Outcome next = await_arrival(consumers_, came, expected_, deadline, Outcome::full);
+      const Outcome next =
+          await_arrival(arrivals_.consumers, came, options_.consumers, deadline, Outcome::full);
       if (next != Outcome::ok) return IoResult::of(next);
     }
   }
 
+  IoResult close(Deadline deadline) override {
+    const IoResult heir = await_heir(arrivals_, options_, end(), deadline);
+    return heir.outcome == Outcome::ok ? StreamProducer::close(deadline) : heir;
+  }
+
  private:
-  const Word& consumers_;
-  const std::uint32_t expected_;
+  const Options options_;
+  Arrivals& arrivals_;
 };
 
 class FifoConsumer : public StreamConsumer {
  public:
   FifoConsumer(const Options& options, Descriptor end, std::shared_ptr<SharedMapping> mapping)
       : StreamConsumer(options, std::move(end), mapping),
-        producers_(arrivals_of(*mapping, options).producers),
-        expected_(options.producers) {}
+        options_(options),
+        arrivals_(arrivals_of(*mapping, options)) {}
+
+  IoResult close(Deadline deadline) override {
+    const IoResult heir = await_heir(arrivals_, options_, end(), deadline);
+    return heir.outcome == Outcome::ok ? StreamConsumer::close(deadline) : heir;
+  }
 
  private:
   IoResult receive_alone(std::span<std::byte> buffer, Deadline deadline) override {
     for (;;) {
-      const std::uint32_t came = producers_.load(std::memory_order_seq_cst);
+      const std::uint32_t came = arrivals_.producers.load(std::memory_order_seq_cst);
       const IoResult result = StreamConsumer::receive_alone(buffer, deadline);
       if (result.outcome != Outcome::closed) return result;
-      const Outcome next = await_arrival(producers_, came, expected_, deadline, Outcome::empty);
+      const Outcome next =
+          await_arrival(arrivals_.producers, came, options_.producers, deadline, Outcome::empty);
       if (next != Outcome::ok) return IoResult::of(next);
     }
   }
 
-  const Word& producers_;
-  const std::uint32_t expected_;
+  const Options options_;
+  Arrivals& arrivals_;
 };
 
 class Fifo : public Transport {
@@ -138,8 +173,7 @@ class Fifo : public Transport {
         ::open(map_path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), "open", map_path_);
     try {
       const std::size_t bytes = mapping_bytes(options_);
-      const int error = ::posix_fallocate(map.get(), 0, static_cast<off_t>(bytes));
-      if (error != 0) throw_system_error("posix_fallocate", map_path_, error);
+      reserve_backing(map.get(), bytes, map_path_);
       const SharedMapping mapping(map.get(), bytes, map_path_);
       SharedStream::create(mapping.data());
       new (mapping.data() + arrivals_offset(options_)) Arrivals;
@@ -155,7 +189,7 @@ class Fifo : public Transport {
     Arrivals& arrivals = arrivals_of(*mapping, options_);
     if (role == Role::producer) {
       Descriptor end = open_for_writing(arrivals.consumers, deadline);
-      announce(arrivals.producers);
+      announce(arrivals, arrivals.producers);
       return std::make_unique<FifoProducer>(options_, std::move(end), std::move(mapping));
     }
     Descriptor end = own_descriptor(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC),
@@ -167,7 +201,7 @@ class Fifo : public Transport {
         .reset();
     if (::fcntl(end.get(), F_SETFL, 0) != 0) throw_system_error("fcntl", path_);
     set_pipe_size(end.get(), options_);
-    announce(arrivals.consumers);
+    announce(arrivals, arrivals.consumers);
     return std::make_unique<FifoConsumer>(options_, std::move(end), std::move(mapping));
   }
 

@@ -29,7 +29,6 @@
 // or empty may also mean that the mutex was held for longer than lock_patience. One machine only.
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -42,6 +41,7 @@
 #include <cstring>
 #include <new>
 
+#include "harness/base/robust_mutex.h"
 #include "harness/base/shared_mapping.h"
 #include "harness/transport/registry.h"
 
@@ -99,13 +99,7 @@ struct Record {  // the message follows it
 class Lock {
  public:
   Lock(pthread_mutex_t& mutex, Deadline deadline) : mutex_(mutex) {
-    if (deadline.is_never()) {
-      error_ = ::pthread_mutex_lock(&mutex_);
-    } else {
-      const timespec until =
-          (deadline.is_now() ? Deadline::in(lock_patience) : deadline).monotonic_timespec();
-      error_ = ::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &until);
-    }
+    error_ = lock_robust(mutex_, deadline.is_now() ? Deadline::in(lock_patience) : deadline);
     // The holder died; the state is the old or the new one, so there is nothing to mend.
     if (error_ == EOWNERDEAD) error_ = ::pthread_mutex_consistent(&mutex_);
   }
@@ -163,23 +157,12 @@ class Log {
   SharedMapping mapping_;
 };
 
-void initialise(pthread_mutex_t& mutex) {
-  pthread_mutexattr_t attributes;
-  ::pthread_mutexattr_init(&attributes);
-  ::pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-  ::pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-  const int error = ::pthread_mutex_init(&mutex, &attributes);
-  ::pthread_mutexattr_destroy(&attributes);
-  if (error != 0) throw_system_error("pthread_mutex_init", {}, error);
-}
-
 void Log::create(std::uint64_t counter_start) {
   fd_ = own_descriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), "open",
                        path_);
   try {
     // Backed now: a store to the mapping must not find the disk full.
-    const int error = ::posix_fallocate(fd_.get(), 0, header_bytes);
-    if (error != 0) throw_system_error("posix_fallocate", path_, error);
+    reserve_backing(fd_.get(), header_bytes, path_);
     mapping_ = SharedMapping(fd_.get(), header_bytes, path_);
     const State empty{.read = header_bytes,
                       .end = header_bytes,
@@ -189,7 +172,7 @@ void Log::create(std::uint64_t counter_start) {
                       .closed = 0};
     new (mapping_.data())
         Header{.magic = magic_v1, .message_max = message_max_, .states = {empty, empty}};
-    initialise(header().mutex);
+    create_robust_mutex(header().mutex, path_);
   } catch (...) {
     ::unlink(path_.c_str());
     throw;

@@ -12,7 +12,9 @@
 //    other descriptors in an event loop, which a futex cannot. A ring that nobody waited for stays
 //    behind and ends a later sleep too early: harmless, the sleeper looks again.
 //
-// Where it stops: a process that died without closing looks like a slow one.
+// Where it stops: a process that died without closing looks like a slow one. The memory withstands
+// a hostile peer, the bells do not: O_NONBLOCK belongs to what all holders of an eventfd share, and
+// whoever clears it lets the other side sleep in read(2) or write(2), past its deadlines.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -44,7 +46,7 @@ constexpr Contract kContract{
     .survives_consumer_death = true,
     .lost_per_death_max =
         1,  // taken out of the ring, not yet in the hands of the consumer's caller
-    .hostile = Hostile::only_errors,
+    .hostile = Hostile::not_promised,  // it may make the bells block
     .may_share_address_space = true,
 };
 

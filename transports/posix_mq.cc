@@ -143,14 +143,13 @@ class MqEndpoint : public Endpoint {
 class PosixMq : public Transport {
  public:
   PosixMq(const Options& options, std::vector<Descriptor>)
-      : options_(options), name_("/" + options.name) {}
+      : options_(options), name_("/" + options.name), probe_name_(name_ + "-probe") {}
 
   // Only the kernel can tell what this user may have now: make one and remove it.
   std::string unsupported() const override {
-    const std::string probe = name_ + "-probe";
-    const Queue queue(make(probe));
+    const Queue queue(make(probe_name_));
     if (queue.get() >= 0) {
-      ::mq_unlink(probe.c_str());
+      ::mq_unlink(probe_name_.c_str());
       return {};
     }
     const std::string wants = "mq_open: " + std::to_string(options_.capacity) + " messages of " +
@@ -179,7 +178,10 @@ class PosixMq : public Transport {
     return std::make_unique<MqEndpoint>(options_, queue);
   }
 
-  void destroy() noexcept override { ::mq_unlink(name_.c_str()); }
+  void destroy() noexcept override {
+    ::mq_unlink(name_.c_str());
+    ::mq_unlink(probe_name_.c_str());  // if the creator was killed in unsupported()
+  }
 
  private:
   mqd_t make(const std::string& name) const {
@@ -191,6 +193,7 @@ class PosixMq : public Transport {
 
   const Options options_;
   const std::string name_;
+  const std::string probe_name_;
 };
 
 const Registered registered{{.name = "posix_mq",

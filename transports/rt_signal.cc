@@ -286,8 +286,7 @@ class RtSignal : public Transport {
     const Descriptor file = own_descriptor(
         ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), "open", path_);
     try {
-      const int error = ::posix_fallocate(file.get(), 0, sizeof(Address));
-      if (error != 0) throw_system_error("posix_fallocate", path_, error);
+      reserve_backing(file.get(), sizeof(Address), path_);
       new (SharedMapping(file.get(), sizeof(Address), path_).data()) Address;
     } catch (...) {
       destroy();

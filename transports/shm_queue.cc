@@ -18,24 +18,21 @@
 //    mark that somebody may. Nothing counts waiters, so a dead one leaves at most one needless
 //    wake-up. News wakes *all*: a wake-up handed to one who is then killed would be lost to the
 //    others.
-//  - A robust mutex has the same weakness inside: a waiter woken by unlock and killed before it
-//    runs takes the wake-up with it, and when somebody else has locked meanwhile, neither unlock
-//    nor kernel knows of the other waiters. So nobody waits for the lock longer than a slice at a
-//    time (lock_slice_ns), and then asks again.
+//  - A robust mutex has the same weakness inside: nobody waits for it longer than a slice at a time
+//    (robust_mutex.h).
 //  - The robust list of the kernel is per thread; the endpoint may be used from one thread only.
 //
 // Where it stops: copying happens under the lock, so large messages do not overlap. A process that
 // is stopped (not killed) while it holds the lock stops everybody; they keep their deadlines.
 // `closed` is not reported: a killed producer never closes, and restarted ones would not be told
 // from it. A peer that writes anything can ruin the mutex.
-#include <pthread.h>
-
 #include <algorithm>
 #include <cstring>
 #include <new>
 
 #include "harness/base/adaptive_spin.h"
 #include "harness/base/futex.h"
+#include "harness/base/robust_mutex.h"
 #include "harness/base/shared_mapping.h"
 #include "harness/transport/registry.h"
 
@@ -63,10 +60,9 @@ constexpr Contract kContract{
     .lost_per_death_max = 1,  // taken out of the queue, not yet in the hands of the caller
 };
 
-constexpr Instant lock_slice_ns = 50'000'000;
 // `now` does not wait for messages or room, but has to wait its turn to look; within the slack of
 // the contract.
-constexpr Instant now_lock_ns = 25'000'000;
+constexpr std::chrono::milliseconds now_lock{25};
 
 // News to sleep for. All but the futex's own look at `sequence` happens under the mutex.
 struct Event {
@@ -120,8 +116,7 @@ class Lock {
 
   // 0, ETIMEDOUT, or why the mutex is of no use any more.
   int lock(Deadline deadline) {
-    int error = ::pthread_mutex_trylock(&shared_.mutex);
-    if (error == EBUSY) error = wait_for(deadline);
+    int error = lock_robust(shared_.mutex, deadline.is_now() ? Deadline::in(now_lock) : deadline);
     if (error == EOWNERDEAD) {
       error = ::pthread_mutex_consistent(&shared_.mutex);
       shared_.items.sleepers = shared_.room.sleepers = 1;
@@ -137,18 +132,6 @@ class Lock {
   }
 
  private:
-  int wait_for(Deadline deadline) {
-    const Deadline last =
-        deadline.is_now() ? Deadline::at(monotonic_now() + now_lock_ns) : deadline;
-    for (;;) {
-      Instant until = monotonic_now() + lock_slice_ns;
-      if (last.is_timed()) until = std::min(until, last.instant());
-      const timespec when = to_timespec(until);
-      const int error = ::pthread_mutex_clocklock(&shared_.mutex, CLOCK_MONOTONIC, &when);
-      if (error != ETIMEDOUT || last.passed()) return error;
-    }
-  }
-
   Shared& shared_;
   bool held_ = false;
 };
@@ -229,13 +212,7 @@ class Queue final : public Endpoint {
 };
 
 void initialise(Shared& shared, const Shape& shape) {
-  pthread_mutexattr_t attributes;
-  int error = ::pthread_mutexattr_init(&attributes);
-  if (error == 0) error = ::pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-  if (error == 0) error = ::pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-  if (error == 0) error = ::pthread_mutex_init(&shared.mutex, &attributes);
-  ::pthread_mutexattr_destroy(&attributes);
-  if (error != 0) throw_system_error("pthread_mutex_init", "shm_queue", error);
+  create_robust_mutex(shared.mutex, "shm_queue");
   shared.capacity = shape.capacity;
   shared.message_max = shape.message_max;
   shared.tail = shape.counter_start;

@@ -40,7 +40,7 @@ constexpr Contract kContract{
     .survives_consumer_death = true,
     .lost_per_death_max =
         1,  // taken out of the ring, not yet in the hands of the consumer's caller
-    .hostile = Hostile::only_errors,
+    .hostile = Hostile::not_promised,  // it may truncate the object: SIGBUS
     .may_share_address_space = true,
 };
 

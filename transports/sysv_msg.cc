@@ -14,8 +14,9 @@
 //    kernel restarts neither call. An interrupted call did nothing, so the answer is definite.
 //  - A buffer too small is E2BIG and leaves the message (no MSG_NOERROR, which would cut it off).
 //
-// Where it stops: `closed` is never reported. The empty handler of one real-time signal stays
-// installed in the process. The queue holds msgmnb bytes (16 KiB by default).
+// Where it stops: keys carry 30 bits of the token; on a collision create() throws EEXIST, and
+// destroy() spares what it found. `closed` is never reported. The empty handler of one real-time
+// signal stays installed in the process. The queue holds msgmnb bytes (16 KiB by default).
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -186,15 +187,13 @@ class SysvMsg : public Transport {
   SysvMsg(const Options& options, std::vector<Descriptor>)
       : options_(options), key_(system_v_key(options)) {}
 
+  // Asks for the limits and makes no queue to try: if this process were killed then, nobody would
+  // find it again. Whether a queue is left, create() finds out.
   std::string unsupported() const override {
-    const int queue = ::msgget(IPC_PRIVATE, 0600);
-    if (queue < 0) {
-      return errno == ENOSPC ? "msgget: no queue is left (/proc/sys/kernel/msgmni)"
-                             : "msgget: " + std::generic_category().message(errno);
-    }
     msginfo limits{};
-    ::msgctl(queue, IPC_INFO, reinterpret_cast<msqid_ds*>(&limits));
-    ::msgctl(queue, IPC_RMID, nullptr);
+    if (::msgctl(0, IPC_INFO, reinterpret_cast<msqid_ds*>(&limits)) < 0) {
+      return "msgctl IPC_INFO: " + std::generic_category().message(errno);
+    }
     const auto needed = static_cast<int>(options_.message_max);
     if (limits.msgmax >= needed && limits.msgmnb >= needed) return {};
     return "msgsnd: messages of " + std::to_string(needed) +
@@ -202,8 +201,12 @@ class SysvMsg : public Transport {
   }
 
   void create() override {
-    const int queue = ::msgget(key_, IPC_CREAT | IPC_EXCL | 0600);
-    if (queue < 0) throw_system_error("msgget", options_.name);
+    const int queue = ::msgget(key_, IPC_CREAT | IPC_EXCL | mode);
+    if (queue < 0) {
+      collided_ = errno == EEXIST;
+      throw_system_error(errno == ENOSPC ? "msgget: /proc/sys/kernel/msgmni:" : "msgget",
+                         options_.name);
+    }
     if (options_.capacity >= small_capacity) return;
     // A small capacity asks for a queue that is full early; to shrink it is always allowed.
     msqid_ds status{};
@@ -221,14 +224,24 @@ class SysvMsg : public Transport {
     return std::make_unique<SysvEndpoint>(options_, queue);
   }
 
+  // By key, but only what looks like ours: another user's, or one that was there before, is a
+  // collision.
   void destroy() noexcept override {
+    if (collided_) return;
+    msqid_ds status{};
     const int queue = ::msgget(key_, 0);
-    if (queue >= 0) ::msgctl(queue, IPC_RMID, nullptr);
+    if (queue >= 0 && ::msgctl(queue, IPC_STAT, &status) == 0 &&
+        status.msg_perm.cuid == ::geteuid() && (status.msg_perm.mode & 0777) == mode) {
+      ::msgctl(queue, IPC_RMID, nullptr);
+    }
   }
 
  private:
+  static constexpr int mode = 0600;
+
   const Options options_;
   const key_t key_;
+  bool collided_ = false;  // create() found the key taken
 };
 
 const Registered registered{{.name = "sysv_msg",

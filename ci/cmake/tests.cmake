@@ -27,6 +27,7 @@ foreach(name base transport history scenario work launch check shrink report)
     test_folder(harness/${name} ${name} ipctorture_${name})
   endif()
 endforeach()
+test_folder(transports transports ipctorture_transports)
 test_folder(stress/bench bench ipctorture_cli ${json})
 test_folder(stress stress ipctorture_cli ipctorture_transports ${RAPIDCHECK})
 

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "harness/base/descriptor.h"
@@ -32,6 +33,10 @@ class SharedMapping {
   std::byte* address_ = nullptr;
   std::size_t bytes_ = 0;
 };
+
+// Backs the first `bytes` of a file and makes it at least so long, through signals
+// (posix_fallocate(3) gives up at each); throws std::system_error that names `object`.
+void reserve_backing(int fd, std::size_t bytes, std::string_view object);
 
 // Creates a POSIX shared memory object (shm_open(3)) named "/name" of `bytes` zeroes, all backed.
 // Throws std::system_error (EEXIST, ENOSPC, ...); leaves no name behind when it throws.

@@ -39,8 +39,7 @@ std::optional<std::string> get(std::span<const char> from) {
 ActiveFile::ActiveFile(const std::string& path) : path_(path) {
   const Descriptor fd = own_descriptor(
       ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), "open", path);
-  const int error = ::posix_fallocate(fd.get(), 0, file_bytes);
-  if (error != 0) throw_system_error("posix_fallocate", path, error);
+  reserve_backing(fd.get(), file_bytes, path);
   mapping_ = SharedMapping(fd.get(), file_bytes, path);
 }
 

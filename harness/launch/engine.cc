@@ -187,8 +187,9 @@ class Engine::Implementation {
     for (unsigned channel = 0; channel < transports.size(); ++channel) {
       Transport& transport = *transports[channel];
       const InsideCall inside(*this, "create", registration.name);
-      if (std::string why = transport.unsupported(); !why.empty()) return why;
+      // First: some try in unsupported() what they will create, and may be killed at that.
       active_->set(channel, std::string(registration.name), job.options[channel]);
+      if (std::string why = transport.unsupported(); !why.empty()) return why;
       try {
         transport.create();
       } catch (const std::system_error& e) {

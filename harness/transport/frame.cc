@@ -113,15 +113,26 @@ bool pipe_lacks_room(int fd, std::size_t bytes) {
   return bytes > static_cast<std::size_t>(capacity - queued);
 }
 
+// A hang-up may be over again by the time of read(2): the next producer opens the FIFO, and read(2)
+// would wait for what that one sends, whatever the deadline. So without bytes it is the end. That
+// poll(2) shows no bytes does not mean that there are none: it looks for bytes first and for
+// writers then, and between the two the last one may have written and left.
+bool hung_up(int fd, short ready) {
+  if ((ready & (POLLHUP | POLLERR)) == 0 || (ready & POLLIN) != 0) return false;
+  int queued = 0;
+  return ::ioctl(fd, FIONREAD, &queued) != 0 || queued == 0;
+}
+
 }  // namespace
 
-bool wait_ready(int fd, short events, Deadline deadline) {
+short wait_ready(int fd, short events, Deadline deadline) {
   for (;;) {
     pollfd waiter{.fd = fd, .events = events, .revents = 0};
     const int ready = ::poll(&waiter, 1, deadline.poll_ms());
-    if (ready > 0) return true;
-    if (deadline.passed()) return false;
-    if (ready < 0 && errno != EINTR && errno != EAGAIN) return true;  // the next call will say why
+    if (ready > 0) return waiter.revents;
+    if (deadline.passed()) return 0;
+    // The next call will say why.
+    if (ready < 0 && errno != EINTR && errno != EAGAIN) return events;
   }
 }
 
@@ -206,8 +217,10 @@ IoResult FrameReader::read(int fd, std::span<std::byte> buffer, Deadline deadlin
     const IoResult taken = take(buffer);
     if (taken.outcome != Outcome::empty) return taken;
     const bool poll_first = readers_ == Readers::competing || !deadline.is_never();
-    if (poll_first && !wait_ready(fd, POLLIN, deadline)) {
-      return IoResult::of(deadline.is_now() ? Outcome::empty : Outcome::timed_out);
+    if (poll_first) {
+      const short ready = wait_ready(fd, POLLIN, deadline);
+      if (ready == 0) return IoResult::of(deadline.is_now() ? Outcome::empty : Outcome::timed_out);
+      if (hung_up(fd, ready)) return IoResult::of(Outcome::closed);
     }
     if (!deadline.is_now()) {
       while (monotonic_now() < intake_->next_read) cpu_relax();

@@ -63,8 +63,9 @@ class FrameReader {
   IoResult fill(int fd);
   // take and fill until there is a frame or the deadline passes: ok, empty, timed_out, closed,
   // too_large, error. A frame that has begun to arrive is kept for the next call. `fd` must be
-  // *blocking*, and nobody else may read from it meanwhile: then what poll(2) has seen cannot go
-  // away, and a lone reader without a deadline waits in one read(2) instead of three calls.
+  // *blocking*, and nobody else may read from it meanwhile: then bytes that poll(2) has seen cannot
+  // go away (a hang-up can), and a lone reader without a deadline waits in one read(2) instead of
+  // three calls.
   IoResult read(int fd, std::span<std::byte> buffer, Deadline deadline);
 
  private:
@@ -74,8 +75,8 @@ class FrameReader {
   Readers readers_;
 };
 
-// poll(2) for one descriptor until it is ready for `events` (errors and hang-ups count) or the
-// deadline passed (false).
-bool wait_ready(int fd, short events, Deadline deadline);
+// poll(2) for one descriptor until it is ready for `events` (errors and hang-ups count): what it is
+// ready for, as poll(2) puts it, or 0 when the deadline passed.
+short wait_ready(int fd, short events, Deadline deadline);
 
 }  // namespace ipctorture

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <new>
 
+#include "harness/base/robust_mutex.h"
+
 namespace ipctorture {
 namespace {
 
@@ -17,16 +19,8 @@ constexpr std::size_t pipe_bytes_least = 8192;     // one page: poll(2) may deny
 constexpr std::size_t pipe_bytes_most = 1u << 20;  // what an ordinary user may ask for
 constexpr std::uint32_t small_capacity = 64;       // messages; below it, the pipe shrinks too
 
-void create_robust_mutex(pthread_mutex_t& mutex) {
-  pthread_mutexattr_t attributes;
-  int error = ::pthread_mutexattr_init(&attributes);
-  if (error == 0) error = ::pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-  if (error == 0) error = ::pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-  if (error == 0) error = ::pthread_mutex_init(&mutex, &attributes);
-  ::pthread_mutexattr_destroy(&attributes);
-  if (error != 0) throw_system_error("pthread_mutex_init", "of a shared stream", error);
-}
-
+// In one wait, not by slices (robust_mutex.h): a death is not survived here anyway, and a reader
+// may hold its lock for as long as nobody sends.
 int lock(pthread_mutex_t& mutex, Deadline deadline) {
   if (deadline.is_never()) return ::pthread_mutex_lock(&mutex);
   if (deadline.is_now()) return ::pthread_mutex_trylock(&mutex);
@@ -94,8 +88,8 @@ std::size_t SharedStream::bytes(const Options& options) {
 
 void SharedStream::create(std::byte* memory) {
   auto* stream = new (memory) SharedStream{};
-  create_robust_mutex(stream->write.mutex);
-  create_robust_mutex(stream->read.mutex);
+  create_robust_mutex(stream->write.mutex, "of a stream's writers");
+  create_robust_mutex(stream->read.mutex, "of a stream's readers");
 }
 
 void set_pipe_size(int fd, const Options& options) {

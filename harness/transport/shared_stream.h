@@ -65,6 +65,9 @@ class StreamProducer : public Endpoint {
   IoResult receive(std::span<std::byte> buffer, Deadline deadline) override;
   IoResult close(Deadline deadline) override;  // what was accepted is in the pipe already
 
+ protected:
+  int end() const { return end_.get(); }
+
  private:
   SigpipeBlocked sigpipe_blocked_;
   Descriptor end_;
@@ -85,6 +88,7 @@ class StreamConsumer : public Endpoint {
  protected:
   // Receives, with the intake to itself; what end of file means is for a FIFO to say.
   virtual IoResult receive_alone(std::span<std::byte> buffer, Deadline deadline);
+  int end() const { return end_.get(); }
 
  private:
   Descriptor end_;

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+
+#include "harness/transport/rendezvous.h"
 
 namespace ipctorture {
 namespace {
@@ -16,6 +19,10 @@ namespace {
 constexpr std::size_t offered_max_bytes = 32 * 1024;
 // Connections that have not said Hello; beyond that the oldest is dropped.
 constexpr std::size_t strangers_max = 64;
+// Connections accepted before the next look at those that are there.
+constexpr unsigned accepted_at_once_max = 16;
+// How long strangers can hold up a `now` receive; within the slack of every contract.
+constexpr std::chrono::milliseconds sorting_max{5};
 
 bool means_closed(int error) {
   return error == EPIPE || error == ECONNRESET || error == ECONNREFUSED || error == ENOTCONN;
@@ -31,6 +38,10 @@ int wait_any(std::span<pollfd> polled, Deadline deadline) {
     if (ready > 0) return ready;
     if (deadline.passed()) return 0;
   }
+}
+
+IoResult nothing(Deadline deadline) {
+  return IoResult::of(deadline.is_now() ? Outcome::empty : Outcome::timed_out);
 }
 
 IoResult write_packet(int socket, std::span<const std::byte> message, Deadline deadline) {
@@ -158,11 +169,12 @@ IoResult MeshProducer::close(Deadline) {
 // --- consumer ------------------------------------------------------------------------------------
 
 MeshConsumer::MeshConsumer(Wire wire, Descriptor listener, Descriptor claim, const Options& options,
-                           std::size_t message_max)
+                           unsigned index, std::size_t message_max)
     : wire_(wire),
       listener_(std::move(listener)),
       claim_(std::move(claim)),
-      token_(options.token),
+      options_(options),
+      index_(index),
       message_max_(message_max),
       seen_(options.producers) {
   // accept(2) must never wait: who was announced by poll(2) may have gone again.
@@ -177,10 +189,13 @@ IoResult MeshConsumer::send(std::span<const std::byte>, SendOptions, Deadline) {
 }
 
 IoResult MeshConsumer::receive(std::span<std::byte> buffer, Deadline deadline) {
-  for (;;) {
+  const Deadline patience = deadline.is_now() ? Deadline::in(sorting_max) : deadline;
+  for (bool looked = false;; looked = true) {
     const IoResult taken = take_next(buffer);
     if (taken.outcome != Outcome::empty) return taken;
     if (inlets_.empty() && all_seen()) return IoResult::of(Outcome::closed);
+    // There may always be something to read that is no message: strangers, bits of frames.
+    if (looked && patience.passed()) return nothing(deadline);
     if (wire_ == Wire::frames && deadline.is_never() && all_seen() && inlets_.size() == 1) {
       const IoResult read = read_sole(inlets_[0], buffer);
       if (read.outcome != Outcome::closed) return read;
@@ -197,7 +212,7 @@ IoResult MeshConsumer::read_sole(Inlet& inlet, std::span<std::byte> buffer) {
       FrameReader(inlet.intake, {inlet.memory.get(), memory_bytes()}, message_max_)
           .read(inlet.socket.get(), buffer, Deadline::never());
   if (result.outcome == Outcome::closed || result.outcome == Outcome::error) {
-    inlet.ended = true;
+    inlet.end();
     drop_ended();
   }
   return result;
@@ -211,7 +226,7 @@ IoResult MeshConsumer::take_next(std::span<std::byte> buffer) {
     if (!inlet.memory) continue;
     const IoResult result = take(inlet, buffer);
     if (result.outcome == Outcome::error) {
-      inlet.ended = true;
+      inlet.end();
       drop_ended();
     }
     if (result.outcome != Outcome::empty) return result;
@@ -244,14 +259,12 @@ IoResult MeshConsumer::gather(Deadline deadline) {
     if (!all_seen()) {
       polled_.push_back({.fd = listener_.get(), .events = POLLIN, .revents = 0});
     }
-    if (wait_any(polled_, deadline) == 0) {
-      return IoResult::of(deadline.is_now() ? Outcome::empty : Outcome::timed_out);
-    }
+    if (wait_any(polled_, deadline) == 0) return nothing(deadline);
   }
   IoResult result = IoResult::sent();
   const std::size_t known = inlets_.size();
   for (std::size_t i = 0; i < known; ++i) {
-    if (!sole && polled_[i].revents == 0) continue;
+    if (inlets_[i].ended || (!sole && polled_[i].revents == 0)) continue;
     const IoResult read = intake(inlets_[i]);
     if (read.outcome == Outcome::error) result = read;
   }
@@ -264,7 +277,7 @@ IoResult MeshConsumer::gather(Deadline deadline) {
 }
 
 IoResult MeshConsumer::accept_waiting() {
-  for (;;) {
+  for (unsigned tried = 0; tried < accepted_at_once_max; ++tried) {
     Descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!socket.valid()) {
       // A connection that broke off while it waited is its own affair.
@@ -277,9 +290,10 @@ IoResult MeshConsumer::accept_waiting() {
     const auto is_stranger = [](const Inlet& inlet) { return !inlet.memory && !inlet.ended; };
     if (std::count_if(inlets_.begin(), inlets_.end(), is_stranger) >
         static_cast<std::ptrdiff_t>(strangers_max)) {
-      std::find_if(inlets_.begin(), inlets_.end(), is_stranger)->ended = true;
+      std::find_if(inlets_.begin(), inlets_.end(), is_stranger)->end();
     }
   }
+  return IoResult::sent();
 }
 
 // Reads as much of Hello as is here.
@@ -287,23 +301,27 @@ void MeshConsumer::hear_hello(Inlet& inlet) {
   const ssize_t count = ::recv(inlet.socket.get(), inlet.hello.data() + inlet.hello_bytes,
                                sizeof(Hello) - inlet.hello_bytes, MSG_DONTWAIT);
   if (count <= 0) {
-    inlet.ended = count == 0 || (errno != EAGAIN && errno != EINTR);
+    if (count == 0 || (errno != EAGAIN && errno != EINTR)) inlet.end();
     return;
   }
   inlet.hello_bytes += static_cast<std::size_t>(count);
   if (inlet.hello_bytes < sizeof(Hello)) return;
   Hello hello;
   std::memcpy(&hello, inlet.hello.data(), sizeof hello);
-  if (hello.token != token_ || hello.producer >= seen_.size() || seen_[hello.producer]) {
-    inlet.ended = true;
+  if (hello.token != options_.token || hello.producer >= seen_.size() || seen_[hello.producer]) {
+    inlet.end();
     return;
   }
   inlet.memory = std::make_unique_for_overwrite<std::byte[]>(memory_bytes());
   seen_[hello.producer] = true;
   if (std::find(seen_.begin(), seen_.end(), false) != seen_.end()) return;
+  // In this order: who still finds the entry finds the port its own, or nobody there.
+  Rendezvous::withdraw(options_, index_);
   listener_.reset();
   claim_.reset();
-  for (Inlet& other : inlets_) other.ended |= !other.memory;
+  for (Inlet& other : inlets_) {
+    if (!other.memory) other.end();
+  }
 }
 
 // Reads once from a connection that is ready, or whose turn it is to wait.
@@ -317,7 +335,7 @@ IoResult MeshConsumer::intake(Inlet& inlet) {
           ? intake_packet(inlet)
           : FrameReader(inlet.intake, {inlet.memory.get(), memory_bytes()}, message_max_)
                 .fill(inlet.socket.get());
-  if (result.outcome == Outcome::closed || result.outcome == Outcome::error) inlet.ended = true;
+  if (result.outcome == Outcome::closed || result.outcome == Outcome::error) inlet.end();
   return result;
 }
 

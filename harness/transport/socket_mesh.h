@@ -5,10 +5,9 @@
 //    pass over one whose socket is full; so a slow consumer delays nobody, and what was bound to a
 //    consumer that leaves or dies is lost with it.
 //  - A consumer accepts connections whenever it waits, not only in attach, so attaches need not
-//  wait
-//    for each other. A connection counts once it has said Hello with the run's token. When each of
-//    Options::producers has been seen, the listening socket closes, and when the last connection
-//    ends the consumer answers `closed`.
+//    wait for each other. A connection counts once it has said Hello with the run's token. When
+//    each of Options::producers has been seen, the listening socket closes and its entry goes
+//    (nobody else can come), and when the last connection ends the consumer answers `closed`.
 //  - No producer starves: a consumer reads every ready connection once, then deals out in turn what
 //    it has before it reads again.
 //  - A peer's word is never trusted: lengths are bounded before use, memory depends on the contract
@@ -74,9 +73,10 @@ class MeshProducer final : public Endpoint {
 // A consumer's endpoint.
 class MeshConsumer final : public Endpoint {
  public:
-  // `listener`: listening. `claim`: closed together with it (the lock of a published port).
+  // `listener`: listening, as the entry `index` of the Rendezvous. `claim`: closed together with it
+  // (the lock of a published port).
   MeshConsumer(Wire wire, Descriptor listener, Descriptor claim, const Options& options,
-               std::size_t message_max);
+               unsigned index, std::size_t message_max);
 
   IoResult send(std::span<const std::byte>, SendOptions, Deadline) override;  // EBADF
   IoResult receive(std::span<std::byte> buffer, Deadline deadline) override;
@@ -90,7 +90,11 @@ class MeshConsumer final : public Endpoint {
     std::unique_ptr<std::byte[]> memory;  // once Hello was said
     FrameIntake intake;                   // frames
     std::size_t packet_bytes = 0;         // packets: of the one in memory; 0: none
-    bool ended = false;
+    bool ended = false;                   // goes with the next drop_ended()
+    void end() {                          // the descriptor goes now: there may be few
+      ended = true;
+      socket.reset();
+    }
   };
   bool all_seen() const { return !listener_.valid(); }
   IoResult take_next(std::span<std::byte> buffer);
@@ -106,7 +110,8 @@ class MeshConsumer final : public Endpoint {
 
   Wire wire_;
   Descriptor listener_, claim_;
-  std::uint64_t token_;
+  const Options options_;
+  unsigned index_;
   std::size_t message_max_;
   std::vector<bool> seen_;  // [producer]
   std::vector<Inlet> inlets_;
