@@ -31,9 +31,7 @@ void SharedMapping::reset() {
   bytes_ = 0;
 }
 
-namespace {
-
-void reserve(int fd, std::size_t bytes, std::string_view object) {
+void reserve_backing(int fd, std::size_t bytes, std::string_view object) {
   int error;
   do {
     error = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
@@ -41,14 +39,12 @@ void reserve(int fd, std::size_t bytes, std::string_view object) {
   if (error != 0) throw_system_error("posix_fallocate", object, error);
 }
 
-}  // namespace
-
 Descriptor create_shared_object(const std::string& name, std::size_t bytes) {
   Descriptor fd =
       own_descriptor(::shm_open(("/" + name).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600),
                      "shm_open", name);
   try {
-    reserve(fd.get(), bytes, name);
+    reserve_backing(fd.get(), bytes, name);
   } catch (...) {
     unlink_shared_object(name);
     throw;
@@ -83,7 +79,7 @@ Descriptor create_unnamed_memory(const char* label, std::size_t bytes, Backing b
   Descriptor fd =
       own_descriptor(::memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING), "memfd_create", label);
   if (backing == Backing::reserved) {
-    reserve(fd.get(), bytes, label);
+    reserve_backing(fd.get(), bytes, label);
   } else if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
     throw_system_error("ftruncate", label);
   }

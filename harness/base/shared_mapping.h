@@ -33,6 +33,8 @@ class SharedMapping {
   std::size_t bytes_ = 0;
 };
 
+// Makes a file at least `bytes` long and backs all of them now. Throws std::system_error.
+void reserve_backing(int fd, std::size_t bytes, std::string_view object);
 // Creates a POSIX shared memory object (shm_open(3)) named "/name" of `bytes` zeroes, all backed.
 // Throws std::system_error (EEXIST, ENOSPC, ...); leaves no name behind when it throws.
 Descriptor create_shared_object(const std::string& name, std::size_t bytes);
