@@ -55,7 +55,7 @@ TEST(WorkerOutput, AReportIsFoundFromItsFirstLineOn) {
 
 TEST(WorkerOutput, WhatOnlySoundsLikeAReportIsNone) {
   for (const char* text :
-       {"", "hello", "std::runtime error: broken", "runtime error: broken",
+       {"", "hello", "demo: runtime error: broken", "runtime error: broken",
         "Sanitizer: ", "AddressSanitizer: nothing to do\n", "see AddressSanitizer: its manual\n"}) {
     EXPECT_EQ(find_report(text), "") << text;
   }
