@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -149,13 +148,6 @@ CheckupItem call(const char* name, long result, State without, const char* loss)
   return item;
 }
 
-CheckupItem process_descriptors() {
-  const long fd = ::syscall(SYS_pidfd_open, ::getpid(), 0);
-  const CheckupItem item = call("pidfd_open", fd, State::weaker, "workers are awaited otherwise");
-  if (fd >= 0) ::close(static_cast<int>(fd));
-  return item;
-}
-
 CheckupItem unnamed_memory() {
   const int fd = ::memfd_create("ipctorture-doctor", MFD_CLOEXEC);
   const CheckupItem item =
@@ -176,8 +168,7 @@ std::vector<CheckupItem> check_up_tools() {
                      "start the container with --memory=1g"),
           group_item("processes of the control group", group_limit("pids.max", "pids/pids.max"),
                      256, "start the container with --pids-limit=1024"),
-          unnamed_memory(),
-          process_descriptors()};
+          unnamed_memory()};
 }
 
 }  // namespace ipctorture

@@ -37,6 +37,15 @@ void order_witness(const Subject& subject, Finding& finding) {
   if (witness.size() > witness_max) witness.resize(witness_max);
 }
 
+// What was broken off shows neither that everything arrives nor, when it never began, anything at
+// all: that no oracle objects is no pass then. Said of delivery, which every contract promises.
+void doubt_what_was_broken_off(const Subject& subject, Finding& finding) {
+  const std::string why = subject.time.broken_off();
+  if (finding.promise != Promise::delivery || why.empty()) return;
+  charge(finding, Verdict::inconclusive,
+         {.symptom = "broken off", .what = why, .legal = "the scenario is carried through"});
+}
+
 }  // namespace
 
 bool promise_applies(Promise promise, const Contract& contract) {
@@ -65,6 +74,7 @@ Judgement check(const CheckInput& input) {
     if (!promise_applies(oracle.promise, input.contract)) continue;
     Finding finding = oracle.judge(subject);
     finding.promise = oracle.promise;
+    doubt_what_was_broken_off(subject, finding);
     order_witness(subject, finding);
     judgement.findings.push_back(std::move(finding));
   }

@@ -68,6 +68,27 @@ TEST(Check, TheWitnessIsInTheOrderOfTime) {
   EXPECT_EQ(finding.witness, (std::vector<EventRef>{{0, 1}, {1, 1}, {1, 2}}));
 }
 
+TEST(Check, WhatWasBrokenOffIsNoPass) {
+  const std::pair<Fact, const char*> facts[] = {
+      {Fact::interrupted, "the run was interrupted: why"},
+      {Fact::truncated, "the harness ended the traffic early: why"},
+      {Fact::not_started, "consumer 0 could not be started: why"}};
+  for (const auto& [fact, what] : facts) {
+    HistoryBuilder nothing_done(1, 1);
+    EXPECT_EQ(nothing_done.judge().verdict(), Verdict::pass);
+    HistoryBuilder all_done = one_message();
+    for (HistoryBuilder* b : {&nothing_done, &all_done}) {
+      b->evidence(fact, fact == Fact::not_started ? 1 : -1, 0, 50, 0, "why");
+      const Judgement judgement = b->judge();
+      EXPECT_EQ(judgement.verdict(), Verdict::inconclusive) << to_string(fact);
+      ASSERT_NE(judgement.worst(), nullptr);
+      EXPECT_EQ(judgement.worst()->what, what);
+    }
+    all_done.receive(0, 0, 0, 60, 70);
+    EXPECT_EQ(all_done.judge().verdict(), Verdict::violation) << "what was seen stays seen";
+  }
+}
+
 TEST(Crash, ADeathIsAViolationUnlessTheKernelWasOutOfMemory) {
   HistoryBuilder b = one_message();
   b.evidence(Fact::killed, 0, 0, 50);
@@ -84,10 +105,36 @@ TEST(Crash, ADeathIsAViolationUnlessTheKernelWasOutOfMemory) {
   EXPECT_EQ(out_of_memory.judge(Promise::crash).verdict, Verdict::inconclusive);
 }
 
-TEST(Crash, ASanitizerReportIsAViolation) {
+TEST(Crash, ASanitizerReportIsAViolationNamedByKindAndFunction) {
+  const std::pair<const char*, const char*> reports[] = {
+      {"==17==ERROR: AddressSanitizer: heap-use-after-free on address 0x602000000010 at pc 0x55\n"
+       "READ of size 4 at 0x602000000010 thread T0\n"
+       "    #0 0x55d1c in ring::(anonymous namespace)::End::push(int) /src/ring.cc:3:5\n"
+       "    #1 0x55d1d in main /src/main.cc:9\n",
+       "AddressSanitizer heap-use-after-free in ring::End::push"},
+      {"WARNING: ThreadSanitizer: data race (pid=99)\n  Write of size 4 at 0x7b04 by main thread:\n"
+       "    #0 ring::pop() /src/ring.cc:8:2 (exe+0xd0)\n",
+       "ThreadSanitizer data race in ring::pop"},
+      {"==17==ERROR: LeakSanitizer: detected memory leaks\n",
+       "LeakSanitizer detected memory leaks"},
+      {"/src/ring.cc:12:3: runtime error: index 17 out of bounds for type 'int [8]'\n",
+       "UndefinedBehaviorSanitizer index # out of bounds for type 'int [#]'"},
+      {"something else", "sanitizer"}};
+  for (const auto& [report, symptom] : reports) {
+    HistoryBuilder b = one_message();
+    b.evidence(Fact::sanitizer, 1, 0, 50, 0, report);
+    b.evidence(Fact::died, 1, 0, 50, 1 << 8, report);
+    EXPECT_EQ(b.judge(Promise::crash).symptom, symptom);
+    EXPECT_EQ(b.judge(Promise::crash).verdict, Verdict::violation);
+  }
+}
+
+TEST(Crash, OfALongOutputTheEndIsTold) {
   HistoryBuilder b = one_message();
-  b.evidence(Fact::sanitizer, 1, 0, 50, 0, "AddressSanitizer: heap-use-after-free");
-  EXPECT_EQ(b.judge(Promise::crash).symptom, "sanitizer");
+  b.evidence(Fact::died, 1, 0, 50, SIGABRT, std::string(10'000, 'x') + "assertion failed");
+  const std::string what = b.judge(Promise::crash).what;
+  EXPECT_LT(what.size(), 1000u);
+  EXPECT_TRUE(what.ends_with("xassertion failed")) << what;
 }
 
 TEST(Leaks, WhatRemainsIsAViolation) {

@@ -47,9 +47,11 @@ bool Timeline::killed(unsigned lane) const {
 
 std::string Timeline::disturbed(Stamp from, Stamp to, Stamp bound) const {
   std::uint64_t not_run_ns = 0;
+  std::string by;
   for (const Evidence& e : history_.evidence) {
     if (!overlaps(e, from, to)) continue;
     if (e.fact == Fact::starved || e.fact == Fact::machine_stalled) not_run_ns += e.value;
+    if (e.fact == Fact::machine_stalled && !e.text.empty()) by = ": " + e.text;
     if (e.fact == Fact::loaded) {
       return fmt::format("others used {} per mille of the machine", e.value);
     }
@@ -58,8 +60,8 @@ std::string Timeline::disturbed(Stamp from, Stamp to, Stamp bound) const {
   // A few scheduling delays explain a few milliseconds, not the bound.
   const double bound_ns = static_cast<double>(bound) / ticks_per_ns_;
   if (static_cast<double>(not_run_ns) * 4 > bound_ns && not_run_ns > 0) {
-    return fmt::format("workers or the supervisor were kept from running for {:.0f} ms",
-                       static_cast<double>(not_run_ns) / 1e6);
+    return fmt::format("workers or the supervisor were kept from running for {:.0f} ms{}",
+                       static_cast<double>(not_run_ns) / 1e6, by);
   }
   return {};
 }
@@ -74,12 +76,22 @@ std::string Timeline::cut_short() const {
         return fmt::format("{} {}", who,
                            e.fact == Fact::killed ? "was ended by the harness" : "died");
       }
-      case Fact::interrupted:
-        return "the run was interrupted";
-      case Fact::truncated:
-        return "the harness ended the traffic early";
       default:
         break;
+    }
+  }
+  return broken_off();
+}
+
+std::string Timeline::broken_off() const {
+  for (const Evidence& e : history_.evidence) {
+    const std::string why = e.text.empty() ? "" : ": " + e.text;
+    if (e.fact == Fact::interrupted) return "the run was interrupted" + why;
+    if (e.fact == Fact::truncated) return "the harness ended the traffic early" + why;
+    if (e.fact == Fact::not_started) {
+      const std::string who = e.lane < 0 ? std::string("a worker")
+                                         : history_.lanes[static_cast<unsigned>(e.lane)].name();
+      return fmt::format("{} could not be started{}", who, why);
     }
   }
   return {};

@@ -45,6 +45,9 @@ class Timeline {
   std::string disturbed(Stamp from, Stamp to, Stamp bound) const;
   // Empty, or the fact by which the harness or a death cut the traffic short.
   std::string cut_short() const;
+  // Empty, or why the scenario was not carried through although no worker did anything wrong: it
+  // was interrupted, took too long, or lacked a worker.
+  std::string broken_off() const;
   // Ended by a signal or by itself, rather than by the workload.
   bool killed(unsigned lane) const;
 

@@ -32,7 +32,8 @@ enum class Fact : std::uint8_t {
   asleep,           // lane: not runnable, no context switch, no new record throughout from..to;
                     // value: 1 when the operation it sleeps in has no deadline
   starved,          // lane: runnable but not running for `value` ns within from..to
-  machine_stalled,  // the supervisor itself was not run for `value` ns, or the hypervisor stole it
+  machine_stalled,  // the supervisor itself was not run for `value` ns, or the control group was
+                    // throttled for so long (text says so)
   deadlocked,   // every thread of every worker asleep in an untimed wait, two samples 100 ms apart
   no_progress,  // nothing was completed from..to, and something was awaited
   killed,       // lane: ended by the harness with SIGKILL; value: why (KillReason)
@@ -42,11 +43,12 @@ enum class Fact : std::uint8_t {
   sanitizer,      // lane; text: first lines of the report
   waiting_in,     // lane: the stack or wait channel of the moment; text
   loaded,         // value: per mille of the machine's time that others used
-  pressure,       // text: cgroup throttling, out-of-memory kill, ENOSPC of the harness itself
+  pressure,       // text: the kernel killed for want of memory
   interrupted,    // the person ended the run: whatever is missing is not the transport's fault
   truncated,      // the harness ended traffic early (journal full, time budget); value: lane
+  not_started,    // lane: its worker could not be started; text: why
 };
-inline constexpr unsigned fact_count = 15;
+inline constexpr unsigned fact_count = 16;
 std::string_view to_string(Fact fact);
 
 struct Evidence {

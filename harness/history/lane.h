@@ -66,7 +66,7 @@ struct alignas(64) LaneHeader {
   std::int32_t error = 0;
   std::int32_t descriptors_before = -1;  // open descriptors before attach and after ~Transport; -1:
   std::int32_t descriptors_after = -1;   // not counted
-  std::int32_t mappings_before = -1;     // lines of /proc/self/maps, likewise
+  std::int32_t mappings_before = -1;     // MAP_SHARED ones, likewise
   std::int32_t mappings_after = -1;
   std::atomic<std::uint32_t> obeyed{0};  // the last order that was taken, the whole word
   char error_text[256] = {};             // zero-terminated

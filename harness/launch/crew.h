@@ -26,11 +26,18 @@ struct CrewJob {
   std::uint64_t journal_records = 0;  // per lane
 };
 
-// How a worker ended. `status` is a wait status; -1: it could not be started, `text` says why.
+// How a worker ended: not in order. `status` is a wait status (0: it left in the middle); -1: it
+// could not be started, `text` says why.
 struct WorkerExit {
   unsigned worker = 0;
   int status = 0;
   std::string text;
+};
+
+// Processes that a transport left behind in workers that ended in order.
+struct Strays {
+  unsigned count = 0;
+  std::string name;  // of one of them
 };
 
 class Crew {
@@ -41,6 +48,8 @@ class Crew {
   virtual void start(const CrewJob& job) = 0;
   // Valid from start() until the next start().
   virtual Lane lane(unsigned lane) const = 0;
+  // How many records each lane has room for, whatever its header says: a worker may scribble there.
+  virtual std::uint64_t lane_records() const = 0;
   // The worker has left its last operation and destroyed its objects, or is gone.
   virtual bool finished(unsigned worker) const = 0;
   // Sends SIGKILL, if it is still there. It is gone when finished() says so.
@@ -52,7 +61,11 @@ class Crew {
   virtual void wait(Deadline deadline) = 0;
   // Makes an order of the supervisor visible to a lane that waits for it.
   void give_order(Lane lane, std::uint32_t word) const;
-  // What the worker wrote to its standard output and error, the last 4 KiB.
+  // Kills processes that workers started and left alone, after a grace of two seconds if there are
+  // any, and says what it found. Call it between scenarios. Finds none of separate programs: their
+  // orphans do not come to us.
+  virtual Strays end_strays() = 0;
+  // What the worker wrote to its standard output and error in this scenario (worker_output.h).
   virtual std::string output(unsigned worker) const = 0;
 };
 

@@ -3,6 +3,9 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <csignal>
+
+#include "harness/launch/worker_output.h"
 
 namespace ipctorture {
 namespace {
@@ -38,6 +41,25 @@ void Director::lead(const std::function<void()>& all_attached) {
   all_attached();
   if (attached && fill() && traffic() && settle() && send_marks() && hand_off()) close();
   end_everyone();
+  // A sanitizer need not end a worker that it has something to say of.
+  for (unsigned worker = 0; worker < worker_gone_.size(); ++worker) {
+    if (!worker_gone_[worker]) note_report(worker, crew_.output(worker));
+  }
+}
+
+void Director::note_report(unsigned worker, const std::string& output) {
+  std::string report = find_report(output);
+  if (report.empty()) return;
+  watch_.add({.fact = Fact::sanitizer,
+              .lane = first_lane(worker),
+              .to = watch_.stamp(),
+              .text = std::move(report)});
+}
+
+int Director::first_lane(unsigned worker) const {
+  const auto found = std::find_if(plans_.begin(), plans_.end(),
+                                  [&](const LanePlan& plan) { return plan.worker == worker; });
+  return found == plans_.end() ? -1 : static_cast<int>(found->lane);
 }
 
 // --- stages
@@ -233,17 +255,15 @@ void Director::pump(Instant until) {
   watch_.note_wakeup(until, now);
   for (const WorkerExit& gone : crew_.collect_exits()) {
     worker_gone_[gone.worker] = true;
-    const bool orderly = gone.status == 0;
-    int lane = -1;
-    for (const LanePlan& plan : plans_) {
-      if (plan.worker == gone.worker && lane < 0) lane = static_cast<int>(plan.lane);
-    }
-    if (orderly) continue;
-    watch_.add({.fact = gone.status == -1 ? Fact::pressure : Fact::died,
-                .lane = lane,
+    const std::string output = crew_.output(gone.worker);
+    note_report(gone.worker, output);
+    // Nobody here has killed yet: it was the kernel, the transport or a stranger.
+    if (WIFSIGNALED(gone.status) && WTERMSIG(gone.status) == SIGKILL) watch_.look_for_pressure(now);
+    watch_.add({.fact = gone.status == -1 ? Fact::not_started : Fact::died,
+                .lane = first_lane(gone.worker),
                 .to = watch_.stamp(),
                 .value = static_cast<std::uint64_t>(static_cast<std::uint32_t>(gone.status)),
-                .text = gone.text + crew_.output(gone.worker)});
+                .text = gone.text + output});
     over_ = true;
   }
   if (any_failed()) over_ = true;

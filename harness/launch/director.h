@@ -35,6 +35,8 @@ class Director {
   bool check_liveness(Instant now);
   void give_up(Fact fact, std::uint64_t value, const std::string& text);
   void describe_hanging_lanes();
+  void note_report(unsigned worker, const std::string& output);  // of a sanitizer, if there is one
+  int first_lane(unsigned worker) const;                         // -1: none
   void end_everyone();
 
   bool attach();

@@ -1,5 +1,6 @@
 #include "harness/launch/engine.h"
 
+#include <fmt/format.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,6 +43,8 @@ bool is_machine_limit(int error) {
                             EACCES, EPERM,  ENOSYS, EAFNOSUPPORT, EADDRNOTAVAIL};
   return std::find(std::begin(limits), std::end(limits), error) != std::end(limits);
 }
+
+bool is_full_disk(int error) { return error == ENOSPC || error == EDQUOT; }
 
 std::uint64_t journal_records(const Scenario& s, std::uint64_t at_least) {
   const std::uint64_t sent = s.messages * s.producers;
@@ -101,6 +104,7 @@ class Engine::Implementation {
       throw;
     }
     destroy(registration, transports);
+    transports.clear();
     if (result.unsupported.empty()) account_for_leaks(job, result.history);
     return result;
   }
@@ -116,7 +120,7 @@ class Engine::Implementation {
               std::string(to_string(crew_->lane(lane).state())) + ", " + std::to_string(records) +
               " operations, " + std::to_string(header.accepted.load()) + " accepted, " +
               std::to_string(header.received.load()) + " received" +
-              (header.opened.load() > records ? ", inside an operation" : "") + "\n";
+              inside_operation(crew_->lane(lane)) + "\n";
     }
     return text.empty() ? "  idle\n" : text;
   }
@@ -131,6 +135,22 @@ class Engine::Implementation {
   }
 
  private:
+  // ", inside receive (never) for 1.2 s"; nothing between operations. The worker goes on meanwhile:
+  // a record that changes while it is read gives a wrong word for once, no more.
+  std::string inside_operation(const Lane& lane) const {
+    const LaneHeader& header = lane.header();
+    const std::uint64_t head = header.head.load(std::memory_order_acquire);
+    if (header.opened.load(std::memory_order_acquire) <= head || head >= crew_->lane_records()) {
+      return {};
+    }
+    const Record record = lane.records()[head];
+    const Stamp now = watch_.stamp();
+    const Stamp spent = now - std::min(now, record.invoked);
+    return fmt::format(", inside {} ({}) for {:.1f} s", to_string(record.op()),
+                       to_string(record.mode()),
+                       static_cast<double>(spent) / options_.stamps.ticks_per_ns / 1e9);
+  }
+
   // While it lives, the calling thread is inside a call of the transport.
   class InsideCall {
    public:
@@ -230,15 +250,22 @@ class Engine::Implementation {
   void perform(CrewJob& job, const Contract& contract, Run& result) {
     const Scenario& scenario = job.scenario;
     Crew& crew = ready_crew(scenario);
-    crew.start(job);
+    try {
+      crew.start(job);
+    } catch (const std::system_error& e) {
+      if (!is_full_disk(e.code().value())) throw;
+      result.unsupported = std::string("no room for the workers' journals: ") + e.what();
+      crew_of(scenario).reset();  // those that did start end with it
+      return;
+    }
     std::vector<Lane> lanes;
     for (unsigned lane = 0; lane < scenario.lanes(); ++lane) lanes.push_back(crew.lane(lane));
     announce(&crew, scenario);
-    watch_.begin(lanes);
+    watch_.begin(lanes, crew.lane_records());
     Director director(crew, watch_, scenario, contract, options_.interrupted);
     director.lead([&] { job.handles.clear(); });
     announce(nullptr, scenario);
-    result.history = gather(job, lanes);
+    result.history = gather(job, lanes, crew.lane_records());
     result.traffic = measure(result.history, lanes);
   }
 
@@ -249,7 +276,7 @@ class Engine::Implementation {
     running_lanes_ = crew == nullptr ? 0 : scenario.lanes();
   }
 
-  History gather(const CrewJob& job, const std::vector<Lane>& lanes) {
+  History gather(const CrewJob& job, const std::vector<Lane>& lanes, std::uint64_t lane_records) {
     History history;
     history.stamps = options_.stamps;
     history.serialised = job.serialised;
@@ -264,7 +291,7 @@ class Engine::Implementation {
         lane.consumer_on.push_back(plan.consumer_on[channel]);
       }
       // Workers are gone or done; still, nothing they wrote is trusted beyond the lane.
-      const std::uint64_t capacity = std::min(header.capacity, job.journal_records);
+      const std::uint64_t capacity = std::min(job.journal_records, lane_records);
       const std::uint64_t head = std::min(header.head.load(std::memory_order_acquire), capacity);
       const bool open = header.opened.load(std::memory_order_acquire) > head && head < capacity;
       lane.records = {lanes[number].records(), head + (open ? 1 : 0)};
@@ -293,14 +320,21 @@ class Engine::Implementation {
                                   .text = what});
     };
     grown(header.descriptors_before, header.descriptors_after, "descriptors");
+    grown(header.mappings_before, header.mappings_after, "shared mappings");
   }
 
-  static void account_for_leaks(const CrewJob& job, History& history) {
+  void account_for_leaks(const CrewJob& job, History& history) {
     const Search search = job.scenario.count_resources ? Search::thorough : Search::directory_only;
     for (const Options& options : job.options) {
       for (Evidence& leak : find_leftovers(options, search)) {
         history.evidence.push_back(std::move(leak));
       }
+    }
+    if (!job.scenario.count_resources || crew_of(job.scenario) == nullptr) return;
+    const Strays strays = crew_of(job.scenario)->end_strays();
+    if (strays.count > 0) {
+      history.evidence.push_back(
+          {.fact = Fact::leaked, .value = strays.count, .text = "process " + strays.name});
     }
   }
 

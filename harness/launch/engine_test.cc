@@ -6,7 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -23,11 +25,22 @@ enum class Flaw {
   deadlock,
   crash,
   leak_descriptor,
+  leak_mapping,
+  leak_process,
   leak_file,
+  leak_in_creator,
+  complain,
   attach_throws,
+  unpinned,
   create_full,
   create_hangs,
 };
+
+// The only processor of the engine of one test.
+int processor_left = -1;
+
+// What the creator of one test keeps.
+int held = -1;
 
 // What lets a hanging create() go on: an eventfd of the one test that has such.
 std::atomic<int> gate{-1};
@@ -51,6 +64,7 @@ class Toy final : public Transport {
     }
     handles_.emplace_back(pair[0]);
     handles_.emplace_back(pair[1]);
+    if (flaw == Flaw::leak_in_creator) hold_a_file();
     if (flaw == Flaw::leak_file) std::ofstream(options_.directory + "/forgotten") << "x";
   }
   std::vector<Descriptor> take_handles() override { return std::move(handles_); }
@@ -59,6 +73,7 @@ class Toy final : public Transport {
     if (flaw == Flaw::attach_throws && role == Role::consumer) {
       throw_system_error("connect", "toy", ECONNREFUSED);
     }
+    if (flaw == Flaw::unpinned) expect_pinned();
     auto own = std::move(handles_[role == Role::producer ? 0 : 1]);
     handles_.clear();
     return std::make_unique<End>(std::move(own));
@@ -68,6 +83,23 @@ class Toy final : public Transport {
   }
 
  private:
+  // Removes the name, keeps the descriptor.
+  void hold_a_file() {
+    const std::string path = options_.directory + "/held";
+    held = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ::unlink(path.c_str());
+  }
+
+  // The worker runs on one processor of those that the test left to the engine.
+  static void expect_pinned() {
+    cpu_set_t given;
+    CPU_ZERO(&given);
+    ::sched_getaffinity(0, sizeof given, &given);
+    if (CPU_COUNT(&given) != 1 || !CPU_ISSET(processor_left, &given)) {
+      throw_system_error("sched_getaffinity", "not pinned", EINVAL);
+    }
+  }
+
   class End final : public Endpoint {
    public:
     explicit End(Descriptor fd) : fd_(std::move(fd)) {}
@@ -86,6 +118,18 @@ class Toy final : public Transport {
     IoResult close(Deadline) override {
       if (flaw == Flaw::leak_descriptor) (void)!::open("/dev/null", O_RDONLY | O_CLOEXEC);
       fd_.reset();
+      if (flaw == Flaw::leak_mapping) {
+        (void)!::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        (void)!::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      }
+      if (flaw == Flaw::leak_process && ::fork() == 0) {
+        ::alarm(60);  // whatever becomes of the test
+        for (;;) ::pause();
+      }
+      if (flaw == Flaw::complain) {
+        constexpr std::string_view words = "toy.cc:1:2: runtime error: division by zero\n";
+        (void)!::write(2, words.data(), words.size());
+      }
       return IoResult::sent();
     }
 
@@ -117,8 +161,13 @@ const Registered toy{{"toy", "", contract, make_transport<Toy<Flaw::none>>}};
 const Registered hangs{{"toy_deadlock", "", contract, make_transport<Toy<Flaw::deadlock>>}};
 const Registered dies{{"toy_crash", "", contract, make_transport<Toy<Flaw::crash>>}};
 const Registered leaks{{"toy_leak_fd", "", contract, make_transport<Toy<Flaw::leak_descriptor>>}};
+const Registered maps{{"toy_leak_map", "", contract, make_transport<Toy<Flaw::leak_mapping>>}};
+const Registered forks{{"toy_leak_child", "", contract, make_transport<Toy<Flaw::leak_process>>}};
+const Registered holds{{"toy_holds", "", contract, make_transport<Toy<Flaw::leak_in_creator>>}};
+const Registered moans{{"toy_moans", "", contract, make_transport<Toy<Flaw::complain>>}};
 const Registered litters{{"toy_leak_file", "", contract, make_transport<Toy<Flaw::leak_file>>}};
 const Registered refuses{{"toy_attach", "", contract, make_transport<Toy<Flaw::attach_throws>>}};
+const Registered pinned{{"toy_pinned", "", contract, make_transport<Toy<Flaw::unpinned>>}};
 const Registered full{{"toy_full", "", contract, make_transport<Toy<Flaw::create_full>>}};
 
 const Registered sticks{{"toy_stuck", "", contract, make_transport<Toy<Flaw::create_hangs>>}};
@@ -218,6 +267,50 @@ TEST_F(EngineTest, CountsDescriptorsThatAWorkerLost) {
   }
 }
 
+TEST_F(EngineTest, CountsSharedMappingsThatAWorkerLost) {
+  Scenario scenario;
+  scenario.count_resources = true;
+  for (const bool fresh : {true, false}) {
+    scenario.fresh_workers = fresh;
+    const auto lost = facts(run("toy_leak_map", scenario), Fact::leaked);
+    ASSERT_EQ(lost.size(), 2u);
+    EXPECT_EQ(lost[0].text, "shared mappings");
+    EXPECT_EQ(lost[0].value, 1u);
+  }
+}
+
+TEST_F(EngineTest, FindsAndEndsProcessesThatWorkersLeft) {
+  Scenario scenario;
+  scenario.count_resources = true;
+  for (const bool fresh : {true, false}) {
+    scenario.fresh_workers = fresh;
+    const auto left = facts(run("toy_leak_child", scenario), Fact::leaked);
+    ASSERT_EQ(left.size(), 1u);
+    EXPECT_EQ(left[0].value, 2u);
+    EXPECT_EQ(left[0].text, "process test_launch");
+    EXPECT_TRUE(facts(run("toy", scenario), Fact::leaked).empty()) << "it lives on";
+  }
+}
+
+TEST_F(EngineTest, FindsWhatTheCreatorKeepsOpen) {
+  Scenario scenario;
+  scenario.count_resources = true;
+  const auto kept = facts(run("toy_holds", scenario), Fact::leaked);
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept[0].text, "descriptors of the creator");
+  EXPECT_EQ(kept[0].value, 1u);
+  ::close(held);
+}
+
+TEST_F(EngineTest, ASanitizersWordIsToldOfItsOwnScenarioAlone) {
+  for (const bool fresh : {true, false}) {
+    Scenario scenario;
+    scenario.fresh_workers = fresh;
+    EXPECT_EQ(facts(run("toy_moans", scenario), Fact::sanitizer).size(), 2u) << "both workers";
+    EXPECT_EQ(facts(run("toy", scenario), Fact::sanitizer).size(), 0u);
+  }
+}
+
 TEST_F(EngineTest, FindsFilesThatATransportLeft) {
   const auto left = facts(run("toy_leak_file"), Fact::leaked);
   ASSERT_EQ(left.size(), 1u);
@@ -233,6 +326,28 @@ TEST_F(EngineTest, SaysWhatAnAttachThrew) {
   EXPECT_THAT(failed[0].text, ::testing::HasSubstr("connect toy"));
 }
 
+TEST_F(EngineTest, PinsWorkersToProcessorsThatItWasGiven) {
+  cpu_set_t before;
+  CPU_ZERO(&before);
+  ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
+  // The last one: the first would be right by accident.
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    processor_left = CPU_ISSET(cpu, &before) ? cpu : processor_left;
+  cpu_set_t last;
+  CPU_ZERO(&last);
+  CPU_SET(processor_left, &last);
+  ASSERT_EQ(::sched_setaffinity(0, sizeof last, &last), 0);
+  engine_ = std::make_unique<Engine>(options_);  // the zygote, and so its workers, inherit it
+  ASSERT_EQ(::sched_setaffinity(0, sizeof before, &before), 0);
+  for (const Pinning pinning : {Pinning::spread, Pinning::one_core}) {
+    Scenario scenario;
+    scenario.pinning = pinning;
+    const Engine::Run result = run("toy_pinned", scenario);
+    EXPECT_EQ(result.traffic.received, 10u) << to_string(pinning);
+    EXPECT_THAT(facts(result, Fact::attach_failed), ::testing::IsEmpty()) << to_string(pinning);
+  }
+}
+
 TEST_F(EngineTest, TakesAFullMachineForUnsupported) {
   EXPECT_THAT(run("toy_full").unsupported, ::testing::HasSubstr("shm_open toy"));
 }
@@ -240,6 +355,23 @@ TEST_F(EngineTest, TakesAFullMachineForUnsupported) {
 TEST_F(EngineTest, EndsWhenInterrupted) {
   interrupted_ = true;
   EXPECT_EQ(facts(run("toy_deadlock"), Fact::interrupted).size(), 1u);
+}
+
+TEST_F(EngineTest, SaysWhatALaneIsInsideOf) {
+  engine_ = std::make_unique<Engine>(options_);
+  std::atomic<bool> over{false};
+  std::thread runner([&] {
+    run("toy_deadlock");
+    over = true;
+  });
+  bool said = false;
+  while (!said && !over) {
+    said = engine_->describe_workers().find(", inside receive (never) for 0.") != std::string::npos;
+    std::this_thread::yield();
+  }
+  runner.join();
+  EXPECT_TRUE(said);
+  EXPECT_EQ(engine_->describe_workers(), "  idle\n");
 }
 
 TEST_F(EngineTest, SaysWhichCallOfTheTransportHoldsItUp) {

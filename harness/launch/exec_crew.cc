@@ -14,6 +14,7 @@
 #include "harness/base/futex.h"
 #include "harness/launch/crew.h"
 #include "harness/launch/exec_worker.h"
+#include "harness/launch/worker_output.h"
 #include "harness/work/lane_plan.h"
 
 namespace ipctorture {
@@ -36,14 +37,14 @@ class ExecCrew final : public Crew {
     reset();
     StartLine line{.scenario = job.scenario, .options = job.options};
     const std::uint64_t records = std::min(job.journal_records, exec_records_max);
+    lane_records_ = records;
+    scenario_ = job.scenario;
     for (unsigned lane = 0; lane < job.scenario.lanes(); ++lane) {
       const std::string path = directory_ + "/lane-" + std::to_string(lane);
       const Descriptor fd = own_descriptor(
           ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), "open", path);
       paths_.push_back(path);
-      if (::ftruncate(fd.get(), static_cast<off_t>(lane_bytes(records))) != 0) {
-        throw_system_error("ftruncate", path);
-      }
+      reserve_backing(fd.get(), lane_bytes(records), path);  // 2 MiB
       mappings_.emplace_back(fd.get(), lane_bytes(records), path);
       Lane(mappings_.back().data()).reset(job.stamp_source, job.serialised, records);
       line.lanes.push_back(path);
@@ -55,6 +56,7 @@ class ExecCrew final : public Crew {
   }
 
   Lane lane(unsigned lane) const override { return Lane(mappings_.at(lane).data()); }
+  std::uint64_t lane_records() const override { return lane_records_; }
   bool finished(unsigned worker) const override { return workers_.at(worker).gone; }
 
   void kill(unsigned worker) override {
@@ -70,10 +72,12 @@ class ExecCrew final : public Crew {
       if (worker.gone || worker.child.running(error)) continue;
       worker.gone = true;
       const int status = worker.child.native_exit_code();
-      if (status != 0) exits.push_back({.worker = i, .status = status});
+      if (status != 0 || !is_done(i)) exits.push_back({.worker = i, .status = status});
     }
     return exits;
   }
+
+  Strays end_strays() override { return {}; }
 
   void wait(Deadline deadline) override {
     const timespec pause = to_timespec(std::min(deadline.remaining(), look_every_ns));
@@ -81,12 +85,7 @@ class ExecCrew final : public Crew {
   }
 
   std::string output(unsigned worker) const override {
-    const int fd = workers_.at(worker).output.get();
-    const off_t size = ::lseek(fd, 0, SEEK_END);
-    std::string text(static_cast<std::size_t>(std::clamp<off_t>(size, 0, 4096)), '\0');
-    const ssize_t got = ::pread(fd, text.data(), text.size(), std::max<off_t>(0, size - 4096));
-    text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-    return text;
+    return read_output(workers_.at(worker).output.get());
   }
 
  private:
@@ -96,6 +95,15 @@ class ExecCrew final : public Crew {
     Descriptor output;
     bool gone = false;
   };
+
+  bool is_done(unsigned worker) const {
+    for (unsigned number = 0; number < mappings_.size(); ++number) {
+      const LaneState state = lane(number).state();
+      if (plan_lane(scenario_, number).worker != worker) continue;
+      if (state != LaneState::done && state != LaneState::failed) return false;
+    }
+    return true;
+  }
 
   void start_worker(const std::string& line) {
     Worker& worker = workers_.emplace_back();
@@ -131,6 +139,8 @@ class ExecCrew final : public Crew {
   std::string program_, directory_;
   std::vector<SharedMapping> mappings_;
   std::vector<std::string> paths_;
+  Scenario scenario_;
+  std::uint64_t lane_records_ = 0;
   std::vector<Worker> workers_;
 };
 

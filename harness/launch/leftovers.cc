@@ -47,6 +47,28 @@ void report_system_v(std::vector<Evidence>& leaks, key_t key) {
   }
 }
 
+// What this process still has open or mapped of the scenario's objects: create() and destroy() run
+// here. Only what bears the scenario's name or lies in its directory is surely its own: other
+// engines of this process work meanwhile. So pipes, sockets and unnamed memory are not seen.
+void report_held(std::vector<Evidence>& leaks, const Options& options) {
+  const auto ours = [&](const std::string& target) {
+    return target.find("/" + options.name) != std::string::npos ||
+           target.find(options.directory + "/") != std::string::npos;
+  };
+  std::uint64_t descriptors = 0, mappings = 0;
+  for (const std::string& fd : names_in("/proc/self/fd", "")) {
+    char target[256];
+    const ssize_t length = ::readlink(("/proc/self/fd/" + fd).c_str(), target, sizeof target);
+    descriptors += length > 0 && ours(std::string(target, static_cast<std::size_t>(length)));
+  }
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) mappings += ours(line);
+  for (const auto& [count, what] : {std::pair{descriptors, "descriptors of the creator"},
+                                    {mappings, "mappings of the creator"}}) {
+    if (count > 0) leaks.push_back({.fact = Fact::leaked, .value = count, .text = what});
+  }
+}
+
 }  // namespace
 
 std::vector<Evidence> find_leftovers(const Options& options, Search search) {
@@ -58,6 +80,7 @@ std::vector<Evidence> find_leftovers(const Options& options, Search search) {
     report(leaks, "/dev/shm", options.name);
     report(leaks, "/dev/mqueue", options.name);
     report_system_v(leaks, system_v_key(options));
+    report_held(leaks, options);
   }
   return leaks;
 }

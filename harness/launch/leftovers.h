@@ -1,5 +1,6 @@
 // What a scenario left on the machine after its transport was destroyed: files, shared memory
-// objects, message queues, System V objects. Looked for by the scenario's names and key.
+// objects, message queues, System V objects, and what the creator still holds of them. Looked for
+// by the scenario's names and key.
 #pragma once
 
 #include <string>
@@ -10,8 +11,8 @@
 
 namespace ipctorture {
 
-// Fact::leaked, one per kind. `thorough` also walks /dev/shm, /dev/mqueue and /proc/sysvipc (about
-// 0.2 ms); without it only the scenario's own directory, which it empties.
+// Fact::leaked, one per kind. `thorough` also walks /dev/shm, /dev/mqueue, /proc/sysvipc and
+// /proc/self (about 0.4 ms); without it only the scenario's own directory, which it empties.
 enum class Search { directory_only, thorough };
 std::vector<Evidence> find_leftovers(const Options& options, Search search);
 }  // namespace ipctorture

@@ -112,17 +112,40 @@ std::string describe_hang(pid_t pid, pid_t tid) {
          "(no stack: eu-stack of elfutils is missing, or ptrace is refused)\n";
 }
 
-void Watch::begin(std::vector<Lane> lanes) {
+void Watch::begin(std::vector<Lane> lanes, std::uint64_t lane_records) {
   lanes_.clear();
+  lane_records_ = lane_records;
   for (const Lane lane : lanes) lanes_.push_back({.lane = lane});
   evidence_.clear();
   last_tick_ = monotonic_now();
+  if (looked_ == 0 || last_tick_ - looked_ >= look_again_ns) {
+    remember_pressure(last_tick_, gauge_.read());
+  }
 }
 
 void Watch::tick(Instant now) {
   if (now - last_tick_ < sample_every_ns) return;
   last_tick_ = now;
   for (std::size_t i = 0; i < lanes_.size(); ++i) observe(lanes_[i], static_cast<int>(i), now);
+  look_for_pressure(now);
+}
+
+void Watch::look_for_pressure(Instant now) {
+  const PressureCounts counts = gauge_.read();
+  const Stamp from = looked_stamp_;
+  std::vector<Evidence> grown = pressure_between(pressure_, counts, now - looked_);
+  remember_pressure(now, counts);
+  for (Evidence& evidence : grown) {
+    evidence.from = from;
+    evidence.to = looked_stamp_;
+    add(std::move(evidence));
+  }
+}
+
+void Watch::remember_pressure(Instant now, const PressureCounts& counts) {
+  pressure_ = counts;
+  looked_ = now;
+  looked_stamp_ = stamp();
 }
 
 void Watch::observe(Watched& watched, int number, Instant now) {
@@ -157,8 +180,7 @@ void Watch::observe(Watched& watched, int number, Instant now) {
   } else if (watched.asleep_since == 0) {
     watched.asleep_since = watched.taken;
     watched.asleep_from = watched.stamp;
-    const bool open =
-        header.opened.load(std::memory_order_acquire) > head && head < header.capacity;
+    const bool open = header.opened.load(std::memory_order_acquire) > head && head < lane_records_;
     watched.untimed = open && watched.lane.records()[head].mode() == DeadlineMode::never;
   }
   watched.known = true;

@@ -10,11 +10,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "harness/base/clock.h"
 #include "harness/history/history.h"
 #include "harness/history/lane.h"
+#include "harness/launch/pressure.h"
 
 namespace ipctorture {
 
@@ -35,12 +37,15 @@ class Watch {
   static constexpr std::int64_t sample_every_ns = 50'000'000;
   static constexpr std::int64_t deadlock_after_ns = 100'000'000;
 
-  explicit Watch(const StampProperties& stamps) : stamps_(stamps) {}
+  explicit Watch(const StampProperties& stamps, PressureGauge gauge = PressureGauge())
+      : stamps_(stamps), gauge_(std::move(gauge)) {}
 
-  // A new scenario with these lanes.
-  void begin(std::vector<Lane> lanes);
-  // Samples every lane when the last sample is old enough.
+  // A new scenario with these lanes, each of so many records.
+  void begin(std::vector<Lane> lanes, std::uint64_t lane_records);
+  // Samples every lane, and the pressure on the machine, when the last sample is old enough.
   void tick(Instant now);
+  // Notes what the kernel did to us for want of memory or processor time since the last look.
+  void look_for_pressure(Instant now);
   // The supervisor meant to sleep until `due` and was run only `now`.
   void note_wakeup(Instant due, Instant now);
   // Every lane has slept for deadlock_after_ns, each in an operation without deadline or waiting
@@ -72,8 +77,18 @@ class Watch {
   void observe(Watched& watched, int number, Instant now);
   void end_sleep(Watched& watched, int number);
 
+  // A scenario that is over before the first tick reads no counters; these are never older than
+  // this at its begin, so that what happened long before excuses nothing.
+  static constexpr std::int64_t look_again_ns = 1'000'000'000;
+  void remember_pressure(Instant now, const PressureCounts& counts);
+
   StampProperties stamps_;
+  PressureGauge gauge_;
+  PressureCounts pressure_;
+  Instant looked_ = 0;  // 0: never
+  Stamp looked_stamp_ = 0;
   std::vector<Watched> lanes_;
+  std::uint64_t lane_records_ = 0;
   std::vector<Evidence> evidence_;
   Instant last_tick_ = 0;
 };

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <ctime>
 #include <exception>
+#include <fstream>
 #include <thread>
 
 #include "harness/base/futex.h"
@@ -114,17 +115,38 @@ void run_lane(const WorkerJob& job, const LanePlan& plan,
   }
 }
 
-void place(const Scenario& scenario, unsigned worker) {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  // Online processors; the kernel cuts the mask to what this container allows.
-  static const long cpus = std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));  // reads a file
-  for (long cpu = 0; cpu < cpus; ++cpu) CPU_SET(cpu, &allowed);
-  if (scenario.pinning != Pinning::none) {
-    CPU_ZERO(&allowed);
-    CPU_SET(scenario.pinning == Pinning::one_core ? 0 : worker % cpus, &allowed);
+// The processors that this process was given when it started: a cpuset, or taskset(1), may leave
+// out any of them. Empty when the machine has more than a cpu_set_t can say.
+const cpu_set_t& processors_given() {
+  static const cpu_set_t given = [] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (::sched_getaffinity(0, sizeof set, &set) != 0) CPU_ZERO(&set);
+    return set;
+  }();
+  return given;
+}
+
+// The n-th of them alone, counted around.
+cpu_set_t one_processor(const cpu_set_t& given, unsigned n) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  unsigned to_skip = n % static_cast<unsigned>(CPU_COUNT(&given));
+  for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &given) || to_skip-- > 0) continue;
+    CPU_SET(cpu, &one);
+    break;
   }
-  ::sched_setaffinity(0, sizeof allowed, &allowed);
+  return one;
+}
+
+void place(const Scenario& scenario, unsigned worker) {
+  const cpu_set_t& given = processors_given();
+  if (CPU_COUNT(&given) > 0) {
+    const unsigned n = scenario.pinning == Pinning::one_core ? 0 : worker;
+    const cpu_set_t wanted = scenario.pinning == Pinning::none ? given : one_processor(given, n);
+    ::sched_setaffinity(0, sizeof wanted, &wanted);  // a pooled worker may be bound by its last job
+  }
   if (scenario.nice_max > 0) {
     ::setpriority(PRIO_PROCESS, 0, static_cast<int>(worker * 7 % (scenario.nice_max + 1)));
   }
@@ -141,15 +163,19 @@ int count_descriptors() {
   return count;
 }
 
-int count_mappings() {
-  const Descriptor fd(::open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return -1;
-  int lines = 0;
-  char text[4096];
-  for (ssize_t got; (got = ::read(fd.get(), text, sizeof text)) > 0;) {
-    for (ssize_t i = 0; i < got; ++i) lines += text[i] == '\n';
+// "7f3c60000000-7f3c60001000 rw-s 00000000 00:01 1024  /dev/shm/x", proc_pid_maps(5)
+int count_shared_mappings() {
+  std::ifstream lines("/proc/self/maps");
+  if (!lines) return -1;
+  int count = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t flags = line.find(' ') + 1;
+    const bool shared = flags + 4 <= line.size() && line[flags + 3] == 's';
+    const bool writable = shared && line[flags + 1] == 'w';
+    // The C library maps caches of its own, for reading: /usr/lib/.../gconv-modules.cache.
+    count += shared && (writable || line.find(" /usr/") == std::string::npos);
   }
-  return lines;
+  return count;
 }
 
 void run_worker_job(WorkerJob job) {
@@ -165,7 +191,7 @@ void run_worker_job(WorkerJob job) {
   for (const auto& of_channel : job.handles) handles += of_channel.size();
   if (job.scenario->count_resources) {
     first.descriptors_before = count_descriptors() - static_cast<int>(handles);
-    first.mappings_before = count_mappings();
+    first.mappings_before = count_shared_mappings();
   }
   std::vector<std::thread> threads;
   for (std::size_t i = 1; i < plans.size(); ++i) {
@@ -179,7 +205,7 @@ void run_worker_job(WorkerJob job) {
   for (auto& thread : threads) thread.join();
   if (job.scenario->count_resources) {
     first.descriptors_after = count_descriptors();
-    first.mappings_after = count_mappings();
+    first.mappings_after = count_shared_mappings();
   }
 }
 

@@ -28,6 +28,8 @@ void run_worker_job(WorkerJob job);
 
 // Open descriptors of this process, the one used for counting left out; -1 where /proc is missing.
 int count_descriptors();
-int count_mappings();  // lines of /proc/self/maps
+// Mappings that other processes can see (MAP_SHARED) of objects that a transport may have made. The
+// private ones of the allocator, of stacks and libraries come and go as they like; these do not.
+int count_shared_mappings();
 
 }  // namespace ipctorture

@@ -100,8 +100,7 @@ TEST_P(Filter, DoctorSaysWhatIsRefused) {
   EXPECT_EQ(ended.exit_code, 69) << ended.all();
   EXPECT_THAT(ended.out, HasSubstr("LACKING  stacks of workers (ptrace)"));
   EXPECT_THAT(ended.out, HasSubstr("refused: " + refusal()));
-  EXPECT_THAT(ended.out, HasSubstr("weaker   pidfd_open"));
-  EXPECT_THAT(ended.out, HasSubstr("--security-opt seccomp=unconfined"));
+  EXPECT_THAT(ended.out, Not(HasSubstr("pidfd_open"))) << "nothing uses it";
 }
 
 INSTANTIATE_TEST_SUITE_P(Answers, Filter, testing::Values(EPERM, ENOSYS),

@@ -112,12 +112,12 @@ TEST(Limits, ASmallFileSizeFailsTheHarnessInWords) {
   }
 }
 
-// --- shared memory
-// ---------------------------------------------------------------------------------
+// --- shared memory and disks
+// -----------------------------------------------------------------------
 
-// A /dev/shm of its own, of so many bytes, in namespaces of its own.
-Surroundings with_shared_memory_of(const std::string& size) {
-  return {.prepare = [size]() -> const char* {
+// A file system of its own, of so many bytes, in namespaces of its own.
+Surroundings with_small(const std::string& directory, const std::string& size) {
+  return {.prepare = [directory, size]() -> const char* {
     const bool root = ::geteuid() == 0;
     const std::string user = "0 " + std::to_string(::geteuid()) + " 1";
     if (::unshare(CLONE_NEWNS | (root ? 0 : CLONE_NEWUSER)) != 0) return "unshare";
@@ -127,8 +127,9 @@ Surroundings with_shared_memory_of(const std::string& size) {
     }
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "mount /";
     const std::string options = "mode=1777,size=" + size;
-    const int made = ::mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, options.c_str());
-    return made == 0 ? nullptr : "mount /dev/shm";
+    const int made =
+        ::mount("tmpfs", directory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str());
+    return made == 0 ? nullptr : "mount tmpfs";
   }};
 }
 
@@ -137,7 +138,7 @@ std::optional<Ended> run_with_shared_memory_of(const std::string& size, std::str
   const Scratch scratch;
   try {
     return run_until_decided(scratch, {"run", "shm_*", "file_log", "--runs", "5", "--seed", "g1:1"},
-                             with_shared_memory_of(size));
+                             with_small("/dev/shm", size));
   } catch (const std::system_error& error) {
     *refusal = error.what();
     return std::nullopt;
@@ -161,6 +162,23 @@ TEST(Limits, AlmostNoSharedMemoryIsTold) {
   EXPECT_THAT(verdict_of(*ended, "file_log"), AnyOf("pass", "inconclusive"));
   // The first scenarios of shm_queue with these seeds want more than a megabyte.
   EXPECT_THAT(ended->out, HasSubstr("/dev/shm has "));
+}
+
+// The journals of separate programs are files of 2 MiB in TMPDIR.
+TEST(Limits, AFullDiskIsUnsupportedAndNoCrash) {
+  const Scratch scratch;
+  std::optional<Ended> ended;
+  try {
+    ended = run_program(scratch, {"run", "fifo", "--runs", "3", "--launch", "exec"},
+                        with_small(scratch.path(), "1m"));
+  } catch (const std::system_error& error) {
+    GTEST_SKIP() << error.what();
+  }
+  EXPECT_EQ(ended->exit_code, 69) << ended->all();
+  EXPECT_THAT(ended->problem, IsEmpty());
+  EXPECT_EQ(verdict_of(*ended, "fifo"), "unsupported");
+  EXPECT_THAT(ended->out, HasSubstr("no room for the workers' journals: "));
+  EXPECT_THAT(ended->out, HasSubstr("No space left on device"));
 }
 
 }  // namespace
