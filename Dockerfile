@@ -1,15 +1,22 @@
 # ipctorture in a container, as an ordinary user.
 #
-#   docker build -t ipctorture .
+#   docker build -t ipctorture --build-arg COMMIT="$(git rev-parse --short=12 HEAD)" .
 #   docker run --rm ipctorture                       # a minute over all transports
 #   docker run --rm --shm-size=1g --init ipctorture run 'shm_*' --time 10m
 #   docker run --rm ipctorture doctor                # what this container lacks
+#
+# Bundles go with the container unless a folder takes them. It must be writable for the user `tester` (uid 1000):
+#
+#   mkdir -p out && chmod 777 out
+#   docker run --rm -v "$PWD/out:/home/tester/ipctorture-out" ipctorture
 FROM debian:12-slim AS build
 WORKDIR /src
 COPY ci/install-deps ci/install-deps
 RUN ci/install-deps run
 COPY . .
-RUN cmake --preset release && cmake --build --preset release --target ipctorture
+# Bundles name it; the image has no .git to ask.
+ARG COMMIT=
+RUN cmake --preset release -DIPCTORTURE_COMMIT="$COMMIT" && cmake --build --preset release --target ipctorture
 
 FROM debian:12-slim
 COPY ci/install-deps /usr/local/libexec/install-deps

@@ -2,7 +2,7 @@
 // -> history -> verdict.
 //
 //   Engine engine(EngineOptions{...});          // early: forks the zygote, keeps a pool of workers
-//   Outcome o = run_scenario(engine, scenario);  // as often as you like
+//   ScenarioResult r = run_scenario(engine, scenario);  // as often as you like
 #pragma once
 
 #include <string>

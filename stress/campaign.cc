@@ -45,8 +45,9 @@ Campaign::Campaign(CampaignPlan plan, Instant now)
         state.promises[promise] = {.promise = promise};
       }
     }
-    state.patient_due = plan_.shard.has(1);
-    while (!plan_.shard.has(state.next_k)) ++state.next_k;
+    state.patient_due = plan_.only_case > 0 ? plan_.only_case == 1 : plan_.shard.has(1);
+    if (plan_.only_case > 1) state.next_k = plan_.only_case;
+    while (plan_.only_case == 0 && !plan_.shard.has(state.next_k)) ++state.next_k;
     states_.push_back(std::move(state));
   }
 }
@@ -64,6 +65,7 @@ Case Campaign::make_case(std::size_t transport, std::uint64_t k) const {
 }
 
 bool Campaign::has_run_left(const State& state) const {
+  if (plan_.only_case > 0) return state.next_k == plan_.only_case;
   return plan_.runs == 0 || state.next_k <= plan_.runs;
 }
 
@@ -100,7 +102,8 @@ std::optional<Case> Campaign::next(EngineFor engine, Instant now) {
       due->patient_due = false;
       transport = static_cast<std::size_t>(due - states_.begin());
     } else {
-      if (plan_.time_ns > 0 && now - started_ >= plan_.time_ns) return std::nullopt;
+      const bool limited = plan_.time_ns > 0 && plan_.only_case == 0;
+      if (limited && now - started_ >= plan_.time_ns) return std::nullopt;
       const auto needy = neediest();
       if (!needy) return std::nullopt;
       transport = *needy;
@@ -119,8 +122,8 @@ void Campaign::finish(const Case& done, const CaseResult& result) {
   const std::lock_guard lock(mutex_);
   State& state = states_[done.transport];
   const auto harness_failed = [&](const std::string& what) {
-    harness_failures_.push_back(fmt::format("{} (case {}, seed {}): {}", state.tally.transport,
-                                            done.k, seed_text(done.seed), what));
+    harness_failures_.push_back(
+        fmt::format("{}: {} (again: run {})", state.tally.transport, what, case_flags(done)));
     if (++harness_failed_ >= harness_failures_max) stopped_ = true;
   };
   state.tally.elapsed_ns += result.elapsed_ns;
@@ -177,7 +180,8 @@ void Campaign::count_finding(State& state, const Case& done, const Finding& find
   if (finding.verdict == promise.verdict && !better_known) return;
   promise.verdict = finding.verdict;
   promise.what = finding.what;
-  promise.seed = seed_text(done.seed);
+  promise.seed = seed_text(plan_.seed);
+  promise.again = case_flags(done);
   promise.bundle = path;
 }
 
@@ -186,8 +190,15 @@ void Campaign::report_failure(const Case& done, const Finding& finding, const st
                        .fingerprint = fingerprint(finding),
                        .verdict = finding.verdict,
                        .what = finding.what,
-                       .seed = seed_text(done.seed),
+                       .seed = seed_text(plan_.seed),
+                       .again = case_flags(done),
                        .bundle = bundle});
+}
+
+std::string Campaign::case_flags(const Case& which) const {
+  return fmt::format("{} --seed {} --case {}{}", which.scenario.transport_name(),
+                     seed_text(plan_.seed), which.k,
+                     plan_.launch ? fmt::format(" --launch {}", to_string(*plan_.launch)) : "");
 }
 
 void Campaign::stop() { stopped_ = true; }
@@ -216,7 +227,8 @@ ProgressState Campaign::progress(Instant now) const {
   for (const State& one : states_) {
     state.scenarios += one.tally.scenarios;
     state.messages += one.tally.messages;
-    if (one.tally.unsupported_reason.empty()) state.scenarios_max += plan_.runs / plan_.shard.count;
+    if (!one.tally.unsupported_reason.empty()) continue;
+    state.scenarios_max += plan_.only_case > 0 ? 1 : plan_.runs / plan_.shard.count;
   }
   return state;
 }

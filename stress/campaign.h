@@ -37,6 +37,8 @@ struct CampaignPlan {
   std::uint64_t seed = 0;
   std::int64_t time_ns = 0;  // wall time of it all; 0: no time budget
   std::uint64_t runs = 0;    // scenarios per transport; 0: no such budget
+  std::uint64_t only_case =
+      0;  // this case of each transport and no other, whatever the budget; 0: all
   Shard shard;
   FailFast fail_fast = FailFast::no;
   std::optional<Launch> launch;  // only this way of starting workers
@@ -87,6 +89,8 @@ class Campaign {
   // What failed since the last call, once per fingerprint, in order.
   std::vector<Failure> take_failures();
   std::vector<std::string> take_harness_failures();  // "pipe: what"
+  // The flags of `run` that make this case again: "pipe --seed g1:... --case 17".
+  std::string case_flags(const Case& which) const;
 
   ProgressState progress(Instant now) const;
   // The tally so far, with verdicts, by the rules of the file campaign_verdict.cc.

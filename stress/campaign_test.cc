@@ -138,6 +138,56 @@ TEST(Campaign, ShardsShareTheCasesOfOneCampaign) {
   EXPECT_EQ(seen, (std::multiset<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
 }
 
+// A case that was named without a bundle is made again by its seed and number alone.
+TEST(Campaign, OneCaseAloneIsTheSameCase) {
+  const auto cases = [](std::uint64_t only_case) {
+    CampaignPlan plan = plan_of({&named_one, &named_two});
+    plan.runs = 20;
+    plan.only_case = only_case;
+    if (only_case > 0)
+      plan.time_ns = 1;  // over at once: a case that is asked for is run all the same
+    Campaign campaign(std::move(plan), 0);
+    std::map<std::string, Scenario> made;
+    for (const EngineFor engine : {EngineFor::patient_cases, EngineFor::ordinary_cases}) {
+      while (const auto next = campaign.next(engine, ms)) {
+        made[campaign.case_flags(*next)] = next->scenario;
+        campaign.finish(*next, result_of(named_one));
+      }
+    }
+    return made;
+  };
+  const auto all = cases(0);
+  EXPECT_THAT(all, SizeIs(40));
+  for (const std::uint64_t k : {1u, 2u, 17u}) {
+    const auto alone = cases(k);
+    ASSERT_THAT(alone, SizeIs(2)) << k;
+    for (const auto& [flags, scenario] : alone) {
+      EXPECT_THAT(flags,
+                  testing::EndsWith(" --seed " + seed_text(42) + " --case " + std::to_string(k)));
+      EXPECT_EQ(all.at(flags), scenario);
+    }
+  }
+}
+
+TEST(Campaign, OneCaseNeedsNoOccasionForEveryPromise) {
+  CampaignPlan plan = plan_of({&named_one});
+  plan.only_case = 5;
+  Campaign campaign(std::move(plan), 0);
+  CaseResult result = result_of(named_one);
+  result.judgement.findings.front().occasions = 0;
+  campaign.finish(*campaign.next(EngineFor::ordinary_cases, 0), result);
+  EXPECT_EQ(campaign.tally(Campaign::Machine::idle, 0).transports[0].verdict, Verdict::pass);
+}
+
+TEST(Campaign, LaunchIsPartOfACase) {
+  CampaignPlan plan = plan_of({&named_one});
+  plan.launch = Launch::exec;
+  const Campaign campaign(std::move(plan), 0);
+  Case one{.k = 3};
+  one.scenario.set_transport("one");
+  EXPECT_EQ(campaign.case_flags(one), "one --seed " + seed_text(42) + " --case 3 --launch exec");
+}
+
 TEST(Campaign, PassWhenAllPassed) {
   Campaign campaign(plan_of({&named_one}), 0);
   run_all(
@@ -168,6 +218,7 @@ TEST(Campaign, OneFailureIsToldOnceAndCounted) {
   const auto failures = campaign.take_failures();
   ASSERT_THAT(failures, SizeIs(1));
   EXPECT_EQ(failures[0].bundle, "bundle-1");
+  EXPECT_THAT(failures[0].again, HasSubstr("--case "));
   EXPECT_TRUE(campaign.take_failures().empty());
   EXPECT_EQ(campaign.progress(0).violations, 10u);
   const CampaignTally tally = campaign.tally(Campaign::Machine::idle, 0);
@@ -323,7 +374,9 @@ TEST(Campaign, FailingHarnessEndsItAndIsNoPass) {
         return CaseResult{.harness_failure = "no memory"};
       });
   EXPECT_EQ(cases, 10u);
-  EXPECT_THAT(campaign.take_harness_failures(), SizeIs(10));
+  const auto failures = campaign.take_harness_failures();
+  ASSERT_THAT(failures, SizeIs(10));
+  EXPECT_EQ(failures[0], "one: no memory (again: run one --seed " + seed_text(42) + " --case 2)");
   EXPECT_EQ(campaign.exit_code(campaign.tally(Campaign::Machine::idle, 0)),
             ExitCode::harness_failed);
 }

@@ -2,7 +2,8 @@
 //
 //  - violation: any scenario found one;
 //  - inconclusive: more than 1 % of its scenarios are (10 % on a loaded machine), or a promise of
-//    its contract had no occasion to be broken (not in a shard: the shards together must have it);
+//    its contract had no occasion to be broken (not in a shard: the shards together must have it;
+//    nor where one case alone was asked for);
 //  - pass: otherwise, and then it says how much was tried;
 //  - unsupported: no scenario of it could run here. Where some could, the others are inconclusive.
 #include <fmt/format.h>
@@ -56,10 +57,12 @@ TransportTally Campaign::judged(const State& state, Machine machine) const {
     if (promise.verdict == Verdict::inconclusive && !too_many(inconclusive, t.scenarios, machine)) {
       promise.verdict = Verdict::pass;  // within the share that is allowed; the count stays visible
     }
-    if (promise.verdict == Verdict::pass && promise.occasions == 0 && plan_.shard.count == 1) {
+    const bool whole = plan_.shard.count == 1 && plan_.only_case == 0;
+    if (promise.verdict == Verdict::pass && promise.occasions == 0 && whole) {
       promise.verdict = Verdict::inconclusive;
       promise.what = fmt::format("no occasion to break it in {} scenarios", t.scenarios);
       promise.seed.clear();
+      promise.again.clear();
     }
     t.verdict = worse(t.verdict, promise.verdict);
     t.promises.push_back(std::move(promise));

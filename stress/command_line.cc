@@ -32,9 +32,9 @@ constexpr const char* program_footer =
     "  ipctorture list                     what each transport promises\n"
     "  ipctorture doctor                   what this machine lacks, and how to mend it\n"
     "\n"
-    "`ipctorture VERB --help` says more. Every flag of a verb may also be given as "
-    "IPCTORTURE_FLAG\n"
-    "in the environment or in ./ipctorture.toml (time = \"30s\"); flags come first.\n"
+    "`ipctorture VERB --help` says more. Most flags may also be given as IPCTORTURE_FLAG in the\n"
+    "environment or in ./ipctorture.toml (time = \"30s\"); flags come first. Not so --config,\n"
+    "--dry-run, --bench, --faulty, --canary and --clean: those are meant for one call.\n"
     "\n"
     "Exit codes: 0 pass, 1 violation, 2 inconclusive, 3 the harness failed, 4 nothing selected,\n"
     "64 usage, 69 unsupported here, 130/143 interrupted. Of several the gravest: 1, 3, 130/143, "
@@ -149,6 +149,7 @@ void Parser::add_run() {
   setting(run_, "runs", "N", "scenarios of each transport (then no time limit by itself)",
           "Budget");
   setting(run_, "seed", "g1:HEX", "of the whole campaign; a run prints it [random]", "Budget");
+  setting(run_, "case", "K", "case number K alone, whatever the budget; a run names it", "Budget");
   setting(run_, "shard", "I/N", "only every N-th case, beginning with the I-th", "Budget");
   setting(run_, "jobs", "N", "scenarios at once [number of cores]", "Budget");
   setting(run_, "launch", "HOW", "only fork, or only exec (separate programs)", "Budget");
@@ -178,9 +179,11 @@ void Parser::add_on_bundles() {
   setting(replay_, "attempts", "K", "how often [20]", "Budget");
   toggle(replay_, "fail-fast", "end at the first attempt that reproduces it", "Budget");
   toggle(replay_, "quiet", "no progress", "Output");
+  toggle(replay_, "json", "one line of JSON instead of text", "Output");
   replay_->footer("Exit codes: 1 reproduced, 0 not in K attempts, 2 all inconclusive.");
   recheck_ = add_verb("recheck", "Judge a bundle's recorded history again, running nothing");
   recheck_->add_option("path", parsed_.path, "a bundle")->required()->type_name("BUNDLE");
+  toggle(recheck_, "json", "one line of JSON instead of text", "Output");
   explain_ = add_verb("explain", "Say in words what a bundle shows");
   explain_->add_option("path", parsed_.path, "a bundle")->required()->type_name("BUNDLE");
 }

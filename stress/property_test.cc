@@ -1,11 +1,17 @@
 // The property behind everything: every valid scenario passes on every transport. rapidcheck draws
 // scenarios from our generator and shrinks what fails, field by field; a candidate is decided over
-// several runs, since one lucky run must not end a shrink. A failure prints the scenario to replay.
+// several runs, since one lucky run must not end a shrink. A failure leaves the smallest scenario
+// in a file and prints the command that replays it.
+//
+// Which scenarios are tried depends on RC_PARAMS (RC_PARAMS="seed=7 max_success=100", read by
+// rapidcheck) and else is the same every time; ci/nightly gives another seed each night.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
+#include <rapidcheck/detail/Configuration.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 
 #include "harness/run_scenario.h"
@@ -37,7 +43,9 @@ std::vector<Scenario> simpler(const Scenario& scenario, const Contract& contract
   offer([](Scenario& s) { s.send_deadlines = s.receive_deadlines = DeadlineMix{}; });
   offer([](Scenario& s) { s.gap_after = s.gap_ms = 0; });
   offer([](Scenario& s) { s.burst = s.burst_pause_us = s.consumer_delay_us = 0; });
-  offer([](Scenario& s) { s.late_consumers = s.late_producers = s.early_producers = 0; });
+  offer([](Scenario& s) {
+    s.late_consumers = s.late_producers = s.early_producers = s.early_consumers = 0;
+  });
   offer([](Scenario& s) { s.fill_first = s.handoff = false; });
   offer([](Scenario& s) { s.size_count = 1; });
   offer([](Scenario& s) { s.pinning = Pinning::none, s.nice_max = s.starved_worker = 0; });
@@ -58,6 +66,17 @@ rc::Gen<Scenario> scenarios(const Registration& registration) {
   });
 }
 
+// What RC_PARAMS says goes before what this file says. Mixed with the name: transports are to
+// differ.
+rc::detail::TestParams params_for(std::string_view name, int scenarios_tried) {
+  const char* wanted = std::getenv("RC_PARAMS");
+  const std::string_view given = wanted == nullptr ? "" : wanted;
+  rc::detail::TestParams params = rc::detail::configuration().testParams;
+  if (given.find("max_success") == given.npos) params.maxSuccess = scenarios_tried;
+  params.seed = case_seed(given.find("seed") == given.npos ? 1 : params.seed, name, 0);
+  return params;
+}
+
 class PropertyTest : public ::testing::TestWithParam<std::string_view> {
  protected:
   PropertyTest() : directory_(::testing::TempDir() + "propXXXXXX") {
@@ -68,6 +87,13 @@ class PropertyTest : public ::testing::TestWithParam<std::string_view> {
   ~PropertyTest() override {
     engine_.reset();
     std::filesystem::remove_all(directory_);
+  }
+
+  // Answers the file's name; it stays when the test has ended, for a person to replay.
+  std::string keep_failure() const {
+    const std::string path = directory_ + "-" + std::string(last_.transport_name()) + ".json";
+    std::ofstream(path) << scenario_to_json(last_);
+    return path;
   }
 
   rc::detail::TestResult check_all(std::string_view name, int scenarios_tried) {
@@ -83,10 +109,8 @@ class PropertyTest : public ::testing::TestWithParam<std::string_view> {
         }
       }
     };
-    rc::detail::TestParams params;
-    params.maxSuccess = scenarios_tried;
-    params.seed = case_seed(1, name, 0);
-    return rc::detail::checkTestable(property, rc::detail::TestMetadata{}, params);
+    return rc::detail::checkTestable(property, rc::detail::TestMetadata{},
+                                     params_for(name, scenarios_tried));
   }
 
   std::string directory_;
@@ -99,7 +123,7 @@ TEST_P(PropertyTest, EveryValidScenarioPasses) {
   if (result.is<rc::detail::SuccessResult>()) return;
   std::ostringstream text;
   rc::detail::printResultMessage(result, text);
-  FAIL() << text.str() << "\nsave the scenario and run: ipctorture replay FILE";
+  FAIL() << text.str() << "\nto see it again: ipctorture replay " << keep_failure();
 }
 
 std::vector<std::string_view> shipped() {
@@ -121,6 +145,11 @@ TEST_P(BrokenPropertyTest, FailsAndShrinks) {
   EXPECT_LE(last_.messages * last_.producers, 14u);
   EXPECT_EQ(last_.producer_noise, Noise{});
   EXPECT_EQ(last_.gap_ms, 0u);
+  const std::string file = keep_failure();
+  std::stringstream text;
+  text << std::ifstream(file).rdbuf();
+  EXPECT_EQ(scenario_from_json(text.str()), last_) << file;
+  std::filesystem::remove(file);
 }
 
 INSTANTIATE_TEST_SUITE_P(Canary, BrokenPropertyTest, ::testing::Values("canary_lose"),

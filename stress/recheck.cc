@@ -2,6 +2,9 @@
 // change of the checkers, or on a machine that cannot run the transport.
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
 #include "harness/check/check.h"
 #include "harness/report/bundle.h"
 #include "harness/report/table.h"
@@ -36,6 +39,49 @@ std::string disagreements(const Judgement& then, const Judgement& now) {
   return text;
 }
 
+std::string_view word(Verdict verdict) {
+  return verdict == Verdict::violation ? "violation" : to_string(verdict);
+}
+
+std::string json_line(const BundleContent& bundle, const Judgement& now, ExitCode code) {
+  nlohmann::ordered_json json = {
+      {"schema", "ipctorture-recheck/1"},    {"transport", bundle.scenario.transport_name()},
+      {"verdict", word(now.verdict())},      {"was", word(bundle.judgement.verdict())},
+      {"exit_code", static_cast<int>(code)}, {"promises", nlohmann::ordered_json::array()}};
+  for (const Finding& finding : now.findings) {
+    nlohmann::ordered_json promise = {{"promise", to_string(finding.promise)},
+                                      {"verdict", word(finding.verdict)},
+                                      {"occasions", finding.occasions}};
+    if (finding.verdict != Verdict::pass) promise["what"] = finding.what;
+    json["promises"].push_back(std::move(promise));
+  }
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+// A history that was cut cannot be judged again.
+ExitCode tell_cut(const BundleContent& bundle, bool as_json) {
+  const std::string why = bundle.truncated + "; a cut history cannot be judged again";
+  const nlohmann::ordered_json json = {{"schema", "ipctorture-recheck/1"},
+                                       {"transport", bundle.scenario.transport_name()},
+                                       {"verdict", "inconclusive"},
+                                       {"exit_code", static_cast<int>(ExitCode::inconclusive)},
+                                       {"what", why}};
+  print_result(as_json ? json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
+                       : fmt::format("inconclusive: {}\n", why));
+  return ExitCode::inconclusive;
+}
+
+// A history may be well formed and yet tell what no producer does (numbers that run backwards).
+// From our own workers that would be a failure of the harness; from a file it is bad input.
+Judgement judged(const std::string& path, const BundleContent& bundle, const Contract& contract) {
+  try {
+    return check({.history = bundle.history, .contract = contract, .scenario = bundle.scenario});
+  } catch (const std::logic_error& error) {
+    if (!std::string_view(error.what()).starts_with("history: ")) throw;
+    throw UsageError(path + ": " + error.what());
+  }
+}
+
 }  // namespace
 
 ExitCode recheck(const Settings& settings, const std::string& path) {
@@ -46,13 +92,14 @@ ExitCode recheck(const Settings& settings, const std::string& path) {
     throw UsageError(error.what());
   }
   const Registration& registration = transport_named(bundle.scenario.transport_name());
-  if (!bundle.truncated.empty()) {
-    print_result(
-        fmt::format("inconclusive: {}; a cut history cannot be judged again\n", bundle.truncated));
-    return ExitCode::inconclusive;
+  const bool as_json = settings.on("json");
+  if (!bundle.truncated.empty()) return tell_cut(bundle, as_json);
+  const Judgement judgement = judged(path, bundle, registration.contract);
+  const ExitCode code = exit_code_of(judgement.verdict(), AskedFor::by_name);
+  if (as_json) {
+    print_result(json_line(bundle, judgement, code));
+    return code;
   }
-  const Judgement judgement = check(
-      {.history = bundle.history, .contract = registration.contract, .scenario = bundle.scenario});
   print_result(findings_table(judgement, this_terminal(settings).results.width));
   for (const Finding& finding : judgement.findings) {
     if (finding.verdict != Verdict::pass) {
@@ -60,7 +107,7 @@ ExitCode recheck(const Settings& settings, const std::string& path) {
     }
   }
   print_result(disagreements(bundle.judgement, judgement));
-  return exit_code_of(judgement.verdict(), AskedFor::by_name);
+  return code;
 }
 
 }  // namespace ipctorture

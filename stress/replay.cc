@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "harness/report/bundle.h"
@@ -161,6 +162,18 @@ void tell(const Count& count, const Again& again) {
   }
 }
 
+// All that `tell` says, on one line.
+void tell_as_json(const Count& count, const Again& again, ExitCode code) {
+  nlohmann::ordered_json json = {
+      {"schema", "ipctorture-replay/1"},    {"transport", again.scenario.transport_name()},
+      {"attempts", count.attempts},         {"reproduced", count.same},
+      {"other_violations", count.other},    {"inconclusive", count.inconclusive},
+      {"fingerprints", again.fingerprints}, {"other_fingerprints", count.others},
+      {"differences", again.differences},   {"exit_code", static_cast<int>(code)}};
+  if (!count.unsupported.empty()) json["unsupported"] = count.unsupported;
+  print_result(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
 }  // namespace
 
 ExitCode replay(const Settings& settings, const std::string& path) {
@@ -170,13 +183,19 @@ ExitCode replay(const Settings& settings, const std::string& path) {
   const Attempts attempts{.most = wanted ? parse_count(*wanted, 1, 1'000'000) : default_attempts,
                           .until_reproduced = settings.on("fail-fast")};
   const Terminal terminal = this_terminal(settings);
+  const bool as_json = settings.on("json");
   for (const std::string& difference : again.differences) {
-    print_result(fmt::format("differs here: {}\n", difference));
+    if (!as_json) print_result(fmt::format("differs here: {}\n", difference));
   }
   EngineRoom room(1);
   const Count count = attempt(again, attempts, terminal, room);
-  tell(count, again);
-  return graver(exit_code(count), room.exit_code());
+  const ExitCode code = graver(exit_code(count), room.exit_code());
+  if (as_json) {
+    tell_as_json(count, again, code);
+  } else {
+    tell(count, again);
+  }
+  return code;
 }
 
 }  // namespace ipctorture

@@ -1,11 +1,14 @@
 // `ipctorture run`: settings -> plan -> engines and threads -> campaign -> table, JSON lines,
 // JUnit.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <condition_variable>
 #include <fstream>
+#include <limits>
 #include <thread>
 
 #include "harness/report/json_lines.h"
@@ -50,9 +53,11 @@ CampaignPlan read_plan(const Settings& settings, const Selection& selection) {
     plan.time_ns *= static_cast<std::int64_t>(std::max<std::size_t>(1, plan.transports.size()));
   }
   if (const auto shard = settings.find("shard")) plan.shard = parse_shard(*shard);
+  if (const auto one = settings.find("case")) {
+    plan.only_case = parse_count(*one, 1, std::numeric_limits<std::uint32_t>::max());
+  }
   if (const auto launch = settings.find("launch")) plan.launch = parse_launch(*launch);
   plan.fail_fast = settings.on("fail-fast") ? FailFast::yes : FailFast::no;
-  plan.generate.cores = std::max(1u, std::thread::hardware_concurrency());
   return plan;
 }
 
@@ -64,13 +69,16 @@ std::string case_line(const Case& one) {
                      one.k == 1 ? ", patient: waits for the progress bound" : "");
 }
 
+std::string budget_text(const CampaignPlan& plan) {
+  if (plan.only_case > 0) return fmt::format("case {} alone", plan.only_case);
+  if (plan.time_ns > 0) return human_duration(plan.time_ns) + " in all";
+  return fmt::format("{} scenarios each", plan.runs);
+}
+
 // What would be run: the transports and their first cases, which depend on the seed alone.
 void print_dry_run(const CampaignPlan& plan, unsigned jobs) {
   print_result(fmt::format("seed {}\ntransports: {}; {}; scenarios at once: {}\n",
-                           seed_text(plan.seed), plan.transports.size(),
-                           plan.time_ns > 0 ? human_duration(plan.time_ns) + " in all"
-                                            : fmt::format("{} scenarios each", plan.runs),
-                           jobs));
+                           seed_text(plan.seed), plan.transports.size(), budget_text(plan), jobs));
   for (const Selected& selected : plan.transports) {
     print_result(fmt::format("{}\n", selected.registration->name));
     CampaignPlan alone = plan;
@@ -86,6 +94,17 @@ void print_dry_run(const CampaignPlan& plan, unsigned jobs) {
       }
     }
   }
+}
+
+// Now rather than after an hour's run. What is no regular file (a pipe) is left for the end.
+void refuse_unwritable(const Settings::Value& file) {
+  struct stat status{};
+  const bool exists = ::stat(file.text.c_str(), &status) == 0;
+  if (exists && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return;
+  const Descriptor fd(::open(file.text.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (fd.valid()) return;
+  throw UsageError(fmt::format("{}: cannot write '{}': {}", file.origin, file.text,
+                               std::generic_category().message(errno)));
 }
 
 // A campaign at work: one thread per engine, and the main thread to tell about it.
@@ -167,7 +186,7 @@ class Run {
       if (!campaign_.first_sighting(one, finding)) continue;
       std::string& path = result->bundles[fingerprint(finding)];
       try {
-        path = output_.write_failure(ran, finding, seed_text(one.seed));
+        path = output_.write_failure(ran, finding, fmt::format("{} --case {}", start_.seed, one.k));
       } catch (const std::exception& error) {
         result->bundle_problem = fmt::format("the bundle could not be written: {}", error.what());
       }
@@ -218,12 +237,13 @@ class Run {
                                failure.transport, failure.what));
       print_result(
           failure.bundle.empty()
-              ? fmt::format("  no bundle (a run writes at most {})\n", bundles_max)
+              ? fmt::format("  {}   (no bundle: a run writes at most {})\n",
+                            rerun_line(terminal_.results.program, failure.again), bundles_max)
               : fmt::format("  {}\n", replay_line(terminal_.results.program, failure.bundle)));
     }
     for (const std::string& failure : campaign_.take_harness_failures()) {
       progress_.clear();
-      record(json_harness_failure(failure.substr(0, failure.find(' ')), failure));
+      record(json_harness_failure(failure.substr(0, failure.find(':')), failure));
       print_note(fmt::format("ipctorture: the harness failed: {}\n", failure));
     }
   }
@@ -285,6 +305,7 @@ ExitCode run_campaign(const Settings& settings, const Selection& selection) {
     print_dry_run(plan, jobs);
     return ExitCode::pass;
   }
+  if (const auto junit = settings.find("junit")) refuse_unwritable(*junit);
   return Run(std::move(plan), jobs, settings).go();
 }
 

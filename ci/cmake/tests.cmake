@@ -3,20 +3,25 @@ find_package(GTest REQUIRED)
 find_library(RAPIDCHECK rapidcheck REQUIRED)
 include(GoogleTest)
 
-# test_program(NAME SOURCES... LIBRARIES library...): an executable and its cases.
+# test_program(NAME SOURCES... [LABEL slow] LIBRARIES library...): an executable and its cases. The label is for
+# those that run many scenarios: ci/test runs them with one compiler only.
 function(test_program name)
-  cmake_parse_arguments(PARSE_ARGV 1 test "" "" "LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 test "" "LABEL" "LIBRARIES")
   add_executable(${name} ${test_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${test_LIBRARIES} GTest::gtest GTest::gmock)
   target_precompile_headers(${name} PRIVATE ${pch_headers} <gtest/gtest.h>)
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  set(properties TIMEOUT 300)
+  if(test_LABEL)
+    list(APPEND properties LABELS ${test_LABEL})
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
 
 # test_folder(FOLDER NAME LIBRARY...): FOLDER/*_test.cc as test_NAME.
 function(test_folder folder name)
   file(GLOB sources CONFIGURE_DEPENDS ${folder}/*_test.cc)
-  # A program of its own: it needs every transport.
-  list(FILTER sources EXCLUDE REGEX "conformance_test\\.cc$")
+  # Programs of their own: they need every transport.
+  list(FILTER sources EXCLUDE REGEX "(conformance|property|canary|comings_and_goings)_test\\.cc$")
   if(sources)
     test_program(test_${name} ${sources} LIBRARIES ${ARGN} GTest::gtest_main)
   endif()
@@ -27,11 +32,15 @@ foreach(name base transport history scenario work launch check shrink report)
     test_folder(harness/${name} ${name} ipctorture_${name})
   endif()
 endforeach()
+# For the test that holds docs/worker-protocol.md to the fields of a scenario.
+target_compile_definitions(test_scenario PRIVATE IPCTORTURE_DOCS="${CMAKE_SOURCE_DIR}/docs")
 test_folder(transports transports ipctorture_transports)
 test_folder(stress/bench bench ipctorture_cli ${json})
-test_folder(stress stress ipctorture_cli ipctorture_transports ${RAPIDCHECK})
+test_folder(stress stress ipctorture_cli ipctorture_transports)
+test_program(test_torture stress/property_test.cc stress/canary_test.cc stress/comings_and_goings_test.cc LABEL slow
+             LIBRARIES ipctorture_harness ipctorture_transports ${RAPIDCHECK} GTest::gtest_main)
 
-test_program(test_conformance harness/transport/conformance_test.cc
+test_program(test_conformance harness/transport/conformance_test.cc LABEL slow
              LIBRARIES ipctorture_harness ipctorture_transports)
 file(GLOB shipped CONFIGURE_DEPENDS transports/*.cc)
 list(FILTER shipped EXCLUDE REGEX "(canaries|_test)\\.cc$")
@@ -40,7 +49,19 @@ target_compile_definitions(test_conformance PRIVATE IPCTORTURE_SHIPPED_FILES=${s
 
 # The built executable as a user runs it.
 file(GLOB cli_sources CONFIGURE_DEPENDS stress/cli/*.cc)
-test_program(test_cli ${cli_sources}
+test_program(test_cli ${cli_sources} LABEL slow
              LIBRARIES ipctorture_harness ipctorture_transports ${json} GTest::gtest_main)
 target_compile_definitions(test_cli PRIVATE IPCTORTURE_PROGRAM="$<TARGET_FILE:ipctorture>")
 add_dependencies(test_cli ipctorture)
+
+# The inputs of the fuzz targets as ordinary tests, without libFuzzer.
+file(GLOB fuzz_sources CONFIGURE_DEPENDS fuzz/*_fuzzer.cc)
+foreach(source IN LISTS fuzz_sources)
+  get_filename_component(name ${source} NAME_WE)
+  string(REGEX REPLACE "_fuzzer$" "" name ${name})
+  add_executable(replay_${name} ${source} fuzz/replay_inputs.cc)
+  target_link_libraries(replay_${name} PRIVATE ipctorture_report)
+  add_test(NAME FuzzInputs.${name} COMMAND replay_${name} ${CMAKE_SOURCE_DIR}/fuzz/corpus/${name}
+           ${CMAKE_SOURCE_DIR}/fuzz/regressions/${name})
+  set_tests_properties(FuzzInputs.${name} PROPERTIES TIMEOUT 300)
+endforeach()

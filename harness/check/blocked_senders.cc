@@ -54,18 +54,24 @@ class SenderJudge {
   }
 
   // From when on the channel was empty, given that nothing was sent into it in `until`; never: it
-  // was not, or some consumer came later or left.
+  // was not, or some consumer came later, or so many left that nobody needs to make room.
   Stamp empty_since(Stamp until, EventRef but) const {
     Stamp since = 0;
+    bool somebody_stays = false;
     for (const ConsumerSide& c : channel_.consumers) {
       if (!c.present) continue;
       if (c.attach < 0) return Timeline::never;
       since = std::max(since, subject_.ended({c.lane, static_cast<std::uint64_t>(c.attach)}));
-      const bool left =
-          c.close >= 0 &&
-          channel_.record({c.lane, static_cast<std::uint64_t>(c.close)}).invoked < until;
-      if (left) return Timeline::never;
+      const EventRef close{c.lane, static_cast<std::uint64_t>(c.close)};
+      if (c.close < 0 || channel_.record(close).invoked >= until) {
+        somebody_stays = true;
+        continue;
+      }
+      // One of several that compete leaves in order: the others go on as if it had not been there.
+      if (subject_.contract.fan_out != FanOut::any_consumer) return Timeline::never;
+      since = std::max(since, subject_.ended(close));
     }
+    if (!somebody_stays) return Timeline::never;
     for (unsigned p = 0; p < channel_.producers.size(); ++p) {
       const auto& messages = channel_.producers[p].messages;
       for (std::uint64_t offset = 0; offset < messages.size(); ++offset) {

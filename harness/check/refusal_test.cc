@@ -133,6 +133,27 @@ TEST(Refusal, ForEverWhileThereIsRoom) {
   EXPECT_EQ(held.judge(Promise::refusal).verdict, Verdict::pass) << "something is in the channel";
 }
 
+// One of two consumers left early: the other is there, so the sender may not be refused.
+TEST(Refusal, ForEverAlthoughAConsumerLeft) {
+  const auto judged = [](FanOut fan_out, bool other_leaves) {
+    HistoryBuilder b(1, 2);
+    b.contract.fan_out = fan_out;
+    b.attach_all();
+    b.send(0, 0, 10, 20);
+    b.receive(0, 0, 0, 30, 40);
+    b.close(b.consumer(0), 50, 60);
+    if (other_leaves) b.close(b.consumer(1), 1_ms, 2_ms);
+    for (Stamp at = 3_ms; at <= 2400_ms; at += 100_ms) {
+      b.send(0, 1, at, at + 1000, Outcome::full).what =
+          Record::encode(Op::send, 0, DeadlineMode::now);
+    }
+    return b.judge(Promise::refusal);
+  };
+  EXPECT_EQ(judged(FanOut::any_consumer, false).symptom, "refused for ever");
+  EXPECT_EQ(judged(FanOut::any_consumer, true).verdict, Verdict::pass) << "nobody will make room";
+  EXPECT_EQ(judged(FanOut::bound_consumer, false).verdict, Verdict::pass);
+}
+
 TEST(Refusal, ASenderAsleepBeforeAnEmptyChannel) {
   HistoryBuilder b(1, 1);
   b.attach_all();

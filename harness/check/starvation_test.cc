@@ -44,6 +44,13 @@ TEST(Starvation, SharesAreReported) {
       << finding.what;
 }
 
+TEST(Starvation, WhoLeftEarlyWasNotKeptFromItsShare) {
+  HistoryBuilder b = overtaken(4);
+  b.scenario.early_producers = 1;
+  EXPECT_NE(b.judge(Promise::starvation).what.find("Jain's index 1.00 of 1 producers"),
+            std::string::npos);
+}
+
 TEST(Starvation, MessagesSentAtTheSameTimeDoNotOvertake) {
   HistoryBuilder b = overtaken(10);
   b.records(0)[1].returned = 700;

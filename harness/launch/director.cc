@@ -165,7 +165,7 @@ bool Director::send_marks() {
       .order_kind.store(static_cast<std::uint32_t>(MessageKind::mark));
   unsigned attempts = contract_.delivery == Delivery::at_most_once ? mark_attempts_max : 1;
   for (; attempts > 0; --attempts) {
-    const auto count = each ? scenario_.consumers : 1;
+    const unsigned count = each ? consumers_left() : 1;
     if (!order_and_await(static_cast<unsigned>(lane), Order::send, count)) return false;
     const Instant patience = monotonic_now() + quiet_ns * 4;
     const bool reached =
@@ -174,6 +174,19 @@ bool Director::send_marks() {
     if (consumers_rest()) return true;
   }
   return true;
+}
+
+// Those that a mark can reach. Data comes before marks: who left early, or is about to, has its
+// quota by now.
+unsigned Director::consumers_left() const {
+  unsigned left = 0;
+  for (const LanePlan& plan : plans_) {
+    if (plan.role == Role::producer || ended(plan.lane)) continue;
+    const std::uint64_t got =
+        crew_.lane(plan.lane).header().received.load(std::memory_order_acquire);
+    left += plan.leaves_early && got >= plan.quota ? 0 : 1;
+  }
+  return left;
 }
 
 bool Director::hand_off() {

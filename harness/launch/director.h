@@ -59,6 +59,7 @@ class Director {
   std::uint64_t heads() const;
   bool start_late_ones(bool now);
   bool any_failed() const;
+  unsigned consumers_left() const;
   int sender() const;  // a producer lane that waits for orders; -1: none is left
   bool all_producers(const std::function<bool(unsigned)>& predicate) const;
 

@@ -33,6 +33,13 @@ Json options_to_json(const Options& o) {
           {"counter_start", std::to_string(o.counter_start)}};
 }
 
+// The terms on which a workload depends; what a peer in another language cannot look up.
+Json contract_to_json(const Contract& c) {
+  return {{"reports_closed", c.reports_closed}, {"when_full", to_string(c.when_full)},
+          {"message_max", c.message_max},       {"now_message_max", c.now_message_max},
+          {"priorities", c.priorities},         {"deadline_now", c.deadline_now}};
+}
+
 Options options_from_json(const Json& json) {
   Options o;
   json.at("name").get_to(o.name);
@@ -82,13 +89,16 @@ std::string read_line() {
 std::string start_line(const StartLine& start) {
   Json channels = Json::array();
   for (const Options& options : start.options) channels.push_back(options_to_json(options));
-  const Json json = {{"start",
-                      {{"protocol", worker_protocol_version},
-                       {"scenario", Json::parse(scenario_to_json(start.scenario))},
-                       {"worker", start.worker},
-                       {"channels", channels},
-                       {"lanes", start.lanes}}}};
-  return json.dump() + "\n";
+  Json json = {{"protocol", worker_protocol_version},
+               {"scenario", Json::parse(scenario_to_json(start.scenario))},
+               {"worker", start.worker},
+               {"channels", channels},
+               {"lanes", start.lanes}};
+  const Registration* registration = find_registration(start.scenario.transport_name());
+  if (registration != nullptr) json["contract"] = contract_to_json(registration->contract);
+  Json line;
+  line["start"] = std::move(json);
+  return line.dump() + "\n";
 }
 
 StartLine parse_start_line(const std::string& line) {

@@ -29,7 +29,7 @@ struct BundleContent {
   History history;
   Judgement judgement;
   Environment environment;
-  std::string seed;     // of the case, "g1:..."
+  std::string seed;     // and case, as flags of `run`: "g1:... --case 17"
   std::string replay;   // the command line that does it again
   std::string written;  // calendar_utc()
   std::string output;

@@ -1,7 +1,8 @@
 // Events are the finding's witness. A finding without one (a deadlock, a stall: something did not
 // happen) shows the last records of each lane instead, for that is where everyone stands. Time runs
 // downwards by invocation, in units from the first event shown; `open` marks an operation that
-// never returned.
+// never returned. Where columns get narrow, cells are short and a legend below says what they mean;
+// where even those do not fit, each event has a line.
 #include "harness/report/explain.h"
 
 #include <fmt/format.h>
@@ -11,11 +12,13 @@
 #include <vector>
 
 #include "harness/report/presentable.h"
+#include "harness/report/short_cells.h"
 
 namespace ipctorture {
 namespace {
 
-constexpr std::size_t column_least = 18;  // narrower ones say nothing
+constexpr std::size_t column_least = 18;  // narrower ones have short cells,
+constexpr std::size_t short_least = 8;    // and below that there are none
 constexpr std::size_t evidence_max = 12;
 constexpr std::size_t sentence_bytes_max = 4096;
 
@@ -87,6 +90,15 @@ std::vector<EventRef> last_of_each_lane(const History& history, std::size_t even
       events.push_back({lane, i});
     }
   }
+  // Of too many those that ended last, the ones still open before all others.
+  const auto ended = [&](const EventRef& e) {
+    const Record& r = history.lanes[e.lane].records[e.record];
+    return r.open() ? ~Stamp{0} : r.returned;
+  };
+  std::sort(events.begin(), events.end(), [&](const EventRef& a, const EventRef& b) {
+    return std::tuple(ended(b), a.lane, a.record) < std::tuple(ended(a), b.lane, b.record);
+  });
+  if (events.size() > events_max) events.resize(events_max);
   return events;
 }
 
@@ -106,9 +118,14 @@ class EventTable {
 
   std::string text() const {
     if (events_.empty()) return {};
-    const std::size_t left = 2 + time_width_;
-    const std::size_t each = width_ > left ? (width_ - left) / lanes_.size() : 0;
-    return each >= column_least ? columns(std::min<std::size_t>(each, 40)) : lines();
+    const auto each = [this](std::size_t left) {
+      return width_ > left ? (width_ - left) / lanes_.size() : 0;
+    };
+    if (each(2 + time_width_) >= column_least) {
+      return columns(std::min<std::size_t>(each(2 + time_width_), 40));
+    }
+    if (each(short_time_width_) >= short_least) return short_columns(each(short_time_width_));
+    return lines();
   }
 
  private:
@@ -139,6 +156,29 @@ class EventTable {
     }
     return text;
   }
+  std::string short_columns(std::size_t each) const {
+    each = std::min<std::size_t>(each, 12);
+    std::string row(short_time_width_, ' ');
+    for (const unsigned lane : lanes_) {
+      row += cell(short_name(history_.lanes[lane].name()), each - 1) + " ";
+    }
+    std::string text = without_trailing_blanks(row);
+    ShortCells cells;
+    for (const EventRef& ref : events_) {
+      const std::int64_t ns = history_.ns(record(ref).invoked - record(events_.front()).invoked);
+      const auto column = std::find(lanes_.begin(), lanes_.end(), ref.lane) - lanes_.begin();
+      row = fmt::format("{:>{}}  ", "+" + duration(ns), short_time_width_ - 2);
+      row += std::string(each * static_cast<std::size_t>(column), ' ');
+      text += without_trailing_blanks(row + cell(cells.cell(record(ref)), each - 1));
+    }
+    std::string roles;
+    for (const unsigned lane : lanes_) {
+      const std::string name = history_.lanes[lane].name();
+      const std::string role = short_name(name).substr(0, 1) + " " + name.substr(0, name.find(' '));
+      if (roles.find(role) == std::string::npos) roles += role + ", ";
+    }
+    return text + wrapped(roles + cells.legend(), "  ", width_);
+  }
   std::string lines() const {
     std::string text;
     for (const EventRef& ref : events_) {
@@ -150,6 +190,7 @@ class EventTable {
   }
 
   static constexpr std::size_t time_width_ = 14;
+  static constexpr std::size_t short_time_width_ = 12;
   const History& history_;
   std::vector<EventRef> events_;
   std::size_t width_;

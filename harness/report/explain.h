@@ -11,7 +11,8 @@
 namespace ipctorture {
 
 struct ExplainStyle {
-  std::size_t width = 100;  // cells; narrow ones get one event per line instead of columns
+  // Cells. 80 hold eight workers side by side, 120 twelve; more get one event per line instead.
+  std::size_t width = 100;
   std::size_t events_max = 20;
 };
 

@@ -64,18 +64,61 @@ TEST(Explain, FitsTheWidth) {
   }
 }
 
-TEST(Explain, ManyWorkersBecomeLines) {
+// The sample, with the witness spread over `consumers` consumers and the producer.
+BundleContent crowd(unsigned consumers) {
   BundleContent content = sample::failure();
   Finding& finding = content.judgement.findings[1];
-  finding.witness.clear();
-  for (unsigned lane = 2; lane < 12; ++lane) {
-    sample::add_lane(content.history, false, {sample::received(20'000 + lane, 3)});
-    content.history.lanes.back().consumer_on = {static_cast<int>(lane)};
+  finding.witness = {{0, 0}};
+  for (unsigned lane = 2; lane < 2 + consumers; ++lane) {
+    sample::add_lane(content.history, false, {sample::received(20'000 + 5000 * lane, 3)});
+    content.history.lanes.back().consumer_on = {static_cast<int>(lane - 1)};
     finding.witness.push_back({lane, 0});
   }
+  return content;
+}
+
+TEST(Explain, EightWorkersStandSideBySideIn80Columns) {
+  const std::string page = explained(crowd(7), {.width = 80});
+  EXPECT_THAT(page, HasSubstr(R"(
+            P0      C1      C2      C3      C4      C5      C6      C7
+     +0 ns  Sa ok
+   +8.0 us          Rb ok
+  +10.0 us                  Rb ok
+  +12.0 us                          Rb ok
+  +14.0 us                                  Rb ok
+  +16.0 us                                          Rb ok
+  +18.0 us                                                  Rb ok
+  +20.0 us                                                          Rb ok
+  P producer, C consumer, S send, R receive;
+    a = 0:0 64 B, b = 0:3 64 B
+)"));
+  EXPECT_LE(widest(page), 80u);
+}
+
+TEST(Explain, ShortCellsSayHowItEnded) {
+  BundleContent content = crowd(7);
+  std::vector<Record> ends;
+  Stamp at = 30'000;
+  for (const Outcome outcome : {Outcome::full, Outcome::timed_out, Outcome::closed,
+                                Outcome::too_large, Outcome::error, Outcome::unknown}) {
+    ends.push_back(sample::sent(at += 2000, ends.size() + 7, outcome));
+    ends.back().detail = outcome == Outcome::error ? 13 : 0;
+    content.judgement.findings[1].witness.push_back({9, ends.size() - 1});
+  }
+  sample::add_lane(content.history, true, std::move(ends));
   const std::string page = explained(content, {.width = 100});
+  for (const char* cell : {"Sc full", "Sd t/o", "Se end", "Sf big", "Sg E13", "Sh ?"}) {
+    EXPECT_THAT(page, HasSubstr(cell));
+  }
+  EXPECT_THAT(page, AllOf(HasSubstr("t/o timed out"), HasSubstr("end closed"),
+                          HasSubstr("big too large"), HasSubstr("E13 errno")));
+}
+
+TEST(Explain, TwelveFitInto120AndMoreBecomeLines) {
+  EXPECT_THAT(explained(crowd(11), {.width = 120}), HasSubstr(" C11\n"));
+  const std::string page = explained(crowd(11), {.width = 80});
   EXPECT_THAT(page, HasSubstr("consumer 7: receive 0:3 64 B at -> ok"));
-  EXPECT_LE(widest(page), 100u);
+  EXPECT_LE(widest(page), 80u);
 }
 
 TEST(Explain, AtMostSoManyEvents) {
@@ -99,6 +142,23 @@ TEST(Explain, WithoutWitnessWhereEveryoneStands) {
               AllOf(HasSubstr("The last of each worker:"), HasSubstr("receive [open]"),
                     HasSubstr("consumer 0: waiting in: read"),
                     HasSubstr("Fingerprint: deadlock/progress/deadlock")));
+}
+
+// With more workers than events: those who hang are shown, however long ago they began.
+TEST(Explain, WithoutWitnessTheLatestStay) {
+  BundleContent content = crowd(30);
+  content.judgement.findings[1].witness.clear();
+  sample::add_lane(content.history, false, {sample::waiting(5)});
+  content.history.lanes.back().consumer_on = {77};
+  const std::string page = explained(content);
+  EXPECT_THAT(page, AllOf(HasSubstr("consumer 77: receive [open]"), HasSubstr("consumer 30:"),
+                          Not(HasSubstr("consumer 2:"))));
+  std::size_t events = 0;
+  for (std::size_t at = page.find(": receive"); at != page.npos;
+       at = page.find(": receive", at + 1)) {
+    ++events;
+  }
+  EXPECT_EQ(events, 20u);
 }
 
 TEST(Explain, APassSaysHowMuchWasTried) {

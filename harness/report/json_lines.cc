@@ -25,6 +25,7 @@ Json promise_json(const PromiseTally& promise) {
                {"scenarios", promise.scenarios}};
   if (!promise.what.empty()) json["what"] = promise.what;
   if (!promise.seed.empty()) json["seed"] = promise.seed;
+  if (!promise.again.empty()) json["again"] = promise.again;
   if (!promise.bundle.empty()) json["bundle"] = promise.bundle;
   return json;
 }
@@ -50,6 +51,7 @@ std::string json_failure(const Failure& failure) {
   json["verdict"] = word(failure.verdict);
   json["what"] = failure.what;
   json["seed"] = failure.seed;
+  json["again"] = failure.again;
   json["bundle"] = failure.bundle.empty() ? Json() : Json(failure.bundle);
   return text(json);
 }

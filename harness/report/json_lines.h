@@ -26,7 +26,8 @@ struct Failure {
   std::string fingerprint;
   Verdict verdict = Verdict::violation;
   std::string what;
-  std::string seed;    // of the scenario
+  std::string seed;    // of the campaign
+  std::string again;   // flags of `run` that make this case again
   std::string bundle;  // empty: none could be written
 };
 

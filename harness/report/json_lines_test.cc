@@ -31,6 +31,11 @@ TEST(JsonLines, FailureWithoutABundleSaysNull) {
   EXPECT_EQ(json.at("verdict"), "violation");
 }
 
+TEST(JsonLines, FailureNamesItsCase) {
+  const auto json = read_line(json_failure({.again = "pipe --seed g1:7 --case 3"}));
+  EXPECT_EQ(json.at("again"), "pipe --seed g1:7 --case 3");
+}
+
 TEST(JsonLines, TextIsNeverRefused) {
   const auto json = read_line(json_failure({.what = "line\nbreak \xff \x01", .bundle = "b"}));
   EXPECT_EQ(json.at("bundle"), "b");

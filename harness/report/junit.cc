@@ -20,6 +20,7 @@ struct Case {
   Verdict verdict{};
   std::string what;
   std::string seed;
+  std::string again;
   std::string bundle;
   std::uint64_t occasions = 0;
 };
@@ -45,13 +46,13 @@ std::vector<Case> cases_of(const TransportTally& tally, const std::string& seed)
   Verdict explained = Verdict::unsupported;
   for (const PromiseTally& p : tally.promises) {
     cases.push_back({std::string(to_string(p.promise)), p.verdict, p.what,
-                     p.seed.empty() ? seed : p.seed, p.bundle, p.occasions});
+                     p.seed.empty() ? seed : p.seed, p.again, p.bundle, p.occasions});
     explained = worse(explained, p.verdict);
   }
   if (cases.empty() || explained < tally.verdict) {
     const std::string& why = tally.verdict == Verdict::unsupported ? tally.unsupported_reason
                                                                    : tally.inconclusive_reason;
-    cases.push_back({"whole", tally.verdict, why, seed, {}, tally.scenarios});
+    cases.push_back({"whole", tally.verdict, why, seed, {}, {}, tally.scenarios});
   }
   return cases;
 }
@@ -64,8 +65,9 @@ std::string property(std::string_view name, std::string_view value) {
 std::string case_xml(const Case& c, const std::string& transport) {
   std::string xml = fmt::format("    <testcase classname=\"ipctorture.{}\" name=\"{}\">\n",
                                 xml_escaped(transport), xml_escaped(c.name));
-  xml += "      <properties>\n" + property("seed", c.seed) + property("bundle", c.bundle) +
-         property("occasions", std::to_string(c.occasions)) + "      </properties>\n";
+  xml += "      <properties>\n" + property("seed", c.seed) + property("again", c.again) +
+         property("bundle", c.bundle) + property("occasions", std::to_string(c.occasions)) +
+         "      </properties>\n";
   const std::string what = xml_escaped(c.what);
   switch (c.verdict) {
     case Verdict::violation:

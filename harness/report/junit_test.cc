@@ -21,6 +21,7 @@ CampaignTally campaign() {
                     .occasions = 40,
                     .what = "\"1\" < 2 & lost",
                     .seed = "g1:7",
+                    .again = "pipe --seed g1:7 --case 3",
                     .bundle = "out/b"},
                    {.promise = Promise::stall, .verdict = Verdict::inconclusive, .what = "loaded"}};
   TransportTally mqueue{.transport = "posix_mq",
@@ -45,6 +46,7 @@ TEST(Junit, ByTheLetter) {
     <testcase classname="ipctorture.pipe" name="delivery">
       <properties>
         <property name="seed" value="g1:7"/>
+        <property name="again" value="pipe --seed g1:7 --case 3"/>
         <property name="bundle" value="out/b"/>
         <property name="occasions" value="40"/>
       </properties>

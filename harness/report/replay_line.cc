@@ -26,4 +26,8 @@ std::string replay_line(std::string_view program, std::string_view bundle) {
   return shell_word(program) + " replay " + shell_word(bundle);
 }
 
+std::string rerun_line(std::string_view program, std::string_view flags) {
+  return shell_word(program) + " run " + std::string(flags);
+}
+
 }  // namespace ipctorture

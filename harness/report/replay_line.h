@@ -9,4 +9,8 @@ namespace ipctorture {
 // "PROGRAM replay BUNDLE", each quoted where a POSIX shell would take it apart.
 std::string replay_line(std::string_view program, std::string_view bundle);
 
+// For a case that has no bundle: "PROGRAM run FLAGS", FLAGS being words that need no quotes
+// ("pipe --seed g1:c0ffee --case 17").
+std::string rerun_line(std::string_view program, std::string_view flags);
+
 }  // namespace ipctorture

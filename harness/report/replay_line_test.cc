@@ -15,5 +15,10 @@ TEST(ReplayLine, QuotesWhatAShellWouldTakeApart) {
   EXPECT_EQ(replay_line("x", ""), "x replay ''");
 }
 
+TEST(RerunLine, QuotesTheProgramOnly) {
+  EXPECT_EQ(rerun_line("./my tool", "pipe --seed g1:7 --case 3"),
+            "'./my tool' run pipe --seed g1:7 --case 3");
+}
+
 }  // namespace
 }  // namespace ipctorture

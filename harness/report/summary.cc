@@ -27,8 +27,8 @@ std::string latency_or_dash(std::int64_t ns) { return ns <= 0 ? "-" : human_dura
 std::string promise_lines(const PromiseTally& promise, const std::string& program) {
   std::string text = fmt::format("  {}: {}\n", to_string(promise.promise), promise.what);
   if (!promise.bundle.empty()) text += "    " + replay_line(program, promise.bundle) + "\n";
-  if (promise.bundle.empty() && promise.verdict == Verdict::violation && !promise.seed.empty()) {
-    text += fmt::format("    scenario seed {}\n", promise.seed);
+  if (promise.bundle.empty() && !promise.again.empty()) {
+    text += "    " + rerun_line(program, promise.again) + "\n";
   }
   return text;
 }

@@ -32,7 +32,8 @@ CampaignTally example() {
                               .verdict = Verdict::inconclusive,
                               .promises = {{.promise = Promise::stall,
                                             .verdict = Verdict::inconclusive,
-                                            .what = "no occasion"}},
+                                            .what = "the machine was loaded",
+                                            .again = "udp --seed g1:1 --case 9"}},
                               .scenarios = 10,
                               .inconclusive_scenarios = 1,
                               .inconclusive_reason = "overload"});
@@ -94,6 +95,7 @@ TEST(VerdictDetails, SayWhatStandsBehindEachVerdict) {
   const std::string text = verdict_details(example(), {});
   EXPECT_THAT(text, HasSubstr("delivery: message 7 of producer 0 was lost"));
   EXPECT_THAT(text, HasSubstr("ipctorture replay ipctorture-out/x/tcp-delivery-lost"));
+  EXPECT_THAT(text, HasSubstr("ipctorture run udp --seed g1:1 --case 9"));
   EXPECT_THAT(text, HasSubstr("1 of 10 scenarios inconclusive: overload"));
   EXPECT_THAT(text, HasSubstr("posix_mq: not run: msgsize_max is 1024"));
   EXPECT_THAT(text, HasSubstr("1 pass, 1 in violation, 1 inconclusive, 1 not run"));

@@ -17,7 +17,8 @@ struct PromiseTally {
   std::uint64_t occasions = 0;      // sum: how often it could have been broken
   std::uint64_t scenarios = 0;      // in which it was judged
   std::string what;                 // the first finding of that verdict, when it is not a pass
-  std::string seed;                 // of the scenario that showed it, "g1:..."
+  std::string seed;                 // of the campaign that showed it, "g1:..."
+  std::string again;                // flags of `run` for the case that showed it; see rerun_line
   std::string bundle;               // path of the first failure's bundle; empty: none
 };
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 
 #include "harness/scenario/generate.h"
@@ -53,6 +55,19 @@ TEST(Codec, MissingFieldsKeepTheirDefaults) {
   expected.set_transport("pipe");
   expected.messages = 7;
   EXPECT_EQ(scenario_from_json(with(R"("messages": 7)")), expected);
+}
+
+// A peer in another language knows a scenario from docs/worker-protocol.md alone.
+TEST(Codec, EveryFieldIsInTheProtocolsPage) {
+  std::ifstream file(IPCTORTURE_DOCS "/worker-protocol.md");
+  const std::string page(std::istreambuf_iterator<char>(file), {});
+  const auto expect_all = [&](auto& self, const nlohmann::json& object) -> void {
+    for (const auto& [key, value] : object.items()) {
+      EXPECT_THAT(page, HasSubstr("`" + key + "`"));
+      if (value.is_object()) self(self, value);
+    }
+  };
+  expect_all(expect_all, nlohmann::json::parse(scenario_to_json(Scenario{})));
 }
 
 TEST(Codec, RefusesWithThePath) {

@@ -187,17 +187,24 @@ class Rules {
     fault_if(s_.window > 1 && !fits,
              "window {} of {} clients: what is in flight must fit into one channel", s_.window,
              s_.producers);
-    fault_if(s_.late_consumers + s_.late_producers + s_.early_producers > 0 || s_.fill_first ||
-                 s_.handoff || s_.gap_after > 0,
+    const std::uint32_t out_of_step =
+        s_.late_consumers + s_.late_producers + s_.early_producers + s_.early_consumers;
+    fault_if(out_of_step > 0 || s_.fill_first || s_.handoff || s_.gap_after > 0,
              "request_reply: without late or early peers, fill_first, gap and handoff");
   }
 
   void comings_and_goings() {
     fault_if(s_.late_consumers > 0 && c_.late_consumer == LateConsumer::unsupported,
              "late_consumers: the contract does not allow them");
-    fault_if(s_.late_producers > 0 && (!c_.late_producer || c_.reports_closed),
+    fault_if(s_.late_producers > 0 && !c_.late_producer,
              "late_producers: the contract does not allow them");
-    fault_if(s_.late_consumers >= s_.consumers, "late_consumers: at least one must be in time");
+    // What was accepted for a consumer's connection may be gone with it, lawfully; nobody could
+    // tell that from a loss.
+    fault_if(s_.early_consumers > 0 && c_.fan_out == FanOut::bound_consumer,
+             "early_consumers: messages bound to one consumer may be lost with it");
+    fault_if(s_.early_consumers + s_.late_consumers >= s_.consumers &&
+                 s_.early_consumers + s_.late_consumers > 0,
+             "early and late consumers: at least one must be neither");
     fault_if(s_.early_producers + s_.late_producers >= s_.producers &&
                  s_.early_producers + s_.late_producers > 0,
              "early and late producers: at least one must be neither");

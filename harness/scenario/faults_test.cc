@@ -111,10 +111,15 @@ const Case cases[] = {
      [](Scenario& s, Contract& c) {
        s.late_consumers = 1, c.late_consumer = LateConsumer::unsupported;
      }},
-    {"at least one must be in time", [](Scenario& s, Contract&) { s.late_consumers = 4; }},
+    {"consumers: at least one must be neither",
+     [](Scenario& s, Contract&) { s.late_consumers = 4; }},
+    {"consumers: at least one must be neither",
+     [](Scenario& s, Contract&) { s.late_consumers = 2, s.early_consumers = 2; }},
+    {"bound to one consumer",
+     [](Scenario& s, Contract& c) { s.early_consumers = 1, c.fan_out = FanOut::bound_consumer; }},
     {"late_producers: the contract",
      [](Scenario& s, Contract& c) { s.late_producers = 1, c.late_producer = false; }},
-    {"must be neither",
+    {"producers: at least one must be neither",
      [](Scenario& s, Contract&) { s.late_producers = 2, s.early_producers = 2; }},
     {"never send the half", [](Scenario& s, Contract&) { s.late_producers = 3; }},
     {"never send the half",
@@ -133,6 +138,7 @@ const Case cases[] = {
     {"must fit into one channel",
      [](Scenario& s, Contract& c) { reply(s), s.window = 2, c.capacity_max = 0; }},
     {"request_reply: without", [](Scenario& s, Contract&) { reply(s), s.late_consumers = 1; }},
+    {"request_reply: without", [](Scenario& s, Contract&) { reply(s), s.early_consumers = 1; }},
 };
 
 TEST(ScenarioFaults, NoneInASoundScenario) {

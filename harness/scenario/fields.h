@@ -78,6 +78,7 @@ void visit_fields(Visitor& v, SomeScenario& s) {
   v.number("late_consumers", s.late_consumers, 0, workers_max);
   v.number("late_producers", s.late_producers, 0, workers_max);
   v.number("early_producers", s.early_producers, 0, workers_max);
+  v.number("early_consumers", s.early_consumers, 0, workers_max);
   v.number("repeat_permille", s.repeat_permille, 0, 1000);
   v.number("oversize_permille", s.oversize_permille, 0, 1000);
   v.number("window", s.window, 1, window_max);

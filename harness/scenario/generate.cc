@@ -55,6 +55,24 @@ std::int64_t estimated_ns(const Scenario& s) {
   return moving + (std::max(producer_us, consumer_us) + starved_us) * 1000 + planned_pause_ns(s);
 }
 
+bool can_fill(const Contract& c) {
+  return c.delivery != Delivery::latest_value &&
+         (c.when_full != WhenFull::blocks || c.deadline_now || c.deadline_at);
+}
+
+bool can_hand_off(const Contract& c) {
+  return c.delivery == Delivery::exactly_once && c.fan_out == FanOut::any_consumer &&
+         c.message_max >= 8;
+}
+
+// Deadlines that make patient receives end by themselves, but late: a receive sleeps through the
+// gap of 1.1 bounds, and then a stall must have lasted for more than one bound before it is told.
+DeadlineMix late_deadlines(const Contract& c) {
+  const std::uint64_t at_us = std::uint64_t{c.progress_bound_ms} * 3500;
+  if (!c.deadline_at || at_us > scenario_limits::deadline_us_max) return {};
+  return {.at_permille = 1000, .at_us = static_cast<std::uint32_t>(at_us)};
+}
+
 class Draw {
  public:
   Draw(std::uint64_t seed, std::string_view transport, const Contract& contract,
@@ -257,7 +275,7 @@ class Draw {
     s_.consumer_noise = some_noise();
     const std::uint64_t pinned = rng_.below(8);
     if (pinned == 0) s_.pinning = Pinning::one_core;
-    if (pinned == 1 && options_.cores > 1) s_.pinning = Pinning::spread;
+    if (pinned == 1) s_.pinning = Pinning::spread;  // on one core the same as none
     if (rng_.chance(80)) s_.nice_max = static_cast<std::uint32_t>(rng_.between(1, 19));
     const std::uint64_t starved = rng_.below(s_.lanes());
     if (rng_.chance(60)) {
@@ -283,33 +301,34 @@ class Draw {
       s_.burst_pause_us = static_cast<std::uint32_t>(magnitude(10, 2000));
     }
     if (rng_.chance(100)) s_.consumer_delay_us = static_cast<std::uint32_t>(magnitude(1, 200));
-    const bool can_fill = !latest() && !replies() &&
-                          (c_.when_full != WhenFull::blocks || c_.deadline_now || c_.deadline_at);
-    s_.fill_first = rng_.chance(120) && can_fill;
+    s_.fill_first = rng_.chance(120) && can_fill(c_) && !replies();
     if (rng_.chance(150) && !replies()) {
       gaps_ = rng_.between(1, 2);
       s_.gap_ms = static_cast<std::uint32_t>(magnitude(1, 20));
     }
-    const bool can_hand_off = s_.workload == Workload::stream && c_.message_max >= 8 &&
-                              c_.fan_out == FanOut::any_consumer &&
-                              c_.delivery == Delivery::exactly_once;
-    s_.handoff = rng_.chance(250) && can_hand_off;
+    s_.handoff = rng_.chance(250) && can_hand_off(c_) && !replies();
   }
 
   // At most half of the producers come late or leave early, so that the half of all messages for
-  // which late ones wait is sent without them.
+  // which late ones wait is sent without them. At least one consumer is there all the time.
   void comings_and_goings() {
     const bool late_consumers = rng_.chance(150);
     const bool late_producers = rng_.chance(150);
     const bool early = rng_.chance(150);
+    const bool early_consumers = rng_.chance(200);
     const std::uint64_t pick = rng_.next() >> 32;
+    const std::uint64_t leaving = rng_.next() >> 32;
     if (replies()) return;
     if (late_consumers && s_.consumers > 1 && c_.late_consumer != LateConsumer::unsupported) {
       s_.late_consumers = static_cast<std::uint32_t>(1 + pick % (s_.consumers - 1));
     }
+    const std::uint32_t may_leave = s_.consumers - 1 - s_.late_consumers;
+    if (early_consumers && may_leave > 0 && c_.fan_out != FanOut::bound_consumer) {
+      s_.early_consumers = static_cast<std::uint32_t>(1 + leaving % may_leave);
+    }
     if (s_.producers < 2) return;
     const auto leavers = static_cast<std::uint32_t>(1 + pick % (s_.producers / 2));
-    if (late_producers && c_.late_producer && !c_.reports_closed) {
+    if (late_producers && c_.late_producer) {
       s_.late_producers = leavers;
     } else if (early) {
       s_.early_producers = leavers;
@@ -391,7 +410,9 @@ Scenario generate_patient(std::uint64_t seed, std::string_view transport, const 
   s.producers = std::min(contract.producers_max, static_cast<std::uint32_t>(rng.between(1, 2)));
   s.consumers = std::min(contract.consumers_max, static_cast<std::uint32_t>(rng.between(1, 3)));
   s.sizes.fill(0);
-  s.sizes[0] = std::clamp(64u, contract.message_min, contract.message_max);
+  // Where bytes decide what is full, larger ones get there.
+  s.sizes[0] = std::clamp(contract.capacity_max > 0 ? 64u : 1024u, contract.message_min,
+                          contract.message_max);
   const auto capacity = static_cast<std::uint32_t>(rng.between(1, 8));
   s.capacity = contract.capacity_max > 0 ? std::min(contract.capacity_max, capacity) : capacity;
   s.messages = rng.between(20, 60);
@@ -400,13 +421,16 @@ Scenario generate_patient(std::uint64_t seed, std::string_view transport, const 
   s.gap_ms = static_cast<std::uint32_t>(std::min<std::uint64_t>(
       scenario_limits::gap_ms_max,
       contract.progress_bound_ms + std::uint64_t{contract.progress_bound_ms} / 10 + 1));
-  s.handoff = !latest && contract.fan_out == FanOut::any_consumer && contract.message_max >= 8 &&
-              contract.delivery == Delivery::exactly_once;
+  s.fill_first = can_fill(contract);
+  s.handoff = can_hand_off(contract);
+  const bool late = rng.chance(500);
   if (!contract.reports_closed && contract.message_max < 8) {
     if (contract.deadline_at)
       s.receive_deadlines.at_permille = 1000;
     else if (contract.deadline_now)
       s.receive_deadlines.now_permille = 1000;
+  } else if (late) {
+    s.receive_deadlines = late_deadlines(contract);
   }
   return s;
 }

@@ -16,16 +16,16 @@ struct GenerateOptions {
   // Soft bound on what a scenario costs: larger budgets allow more messages. ns.
   std::int64_t budget_ns = 20'000'000;
   bool allow_exec = true;  // may draw Launch::exec
-  unsigned cores = 2;      // of the machine the campaign was made for
 };
 
 // The contract is that of `transport`. Always valid: scenario_faults(...) is empty.
 Scenario generate(std::uint64_t seed, std::string_view transport, const Contract& contract,
                   const GenerateOptions& options);
 
-// The case that silence cannot survive: traffic, a gap that drains to empty for longer than the
-// progress bound with untimed receives, then one message each, and a hand-off to each consumer. One
-// per campaign.
+// The case that silence cannot survive: filled to full where that can be, traffic, a gap that
+// drains to empty for longer than the progress bound, then one message each, and a hand-off to each
+// consumer. Receives have no deadline, or (half of the seeds) one so late that it rescues a sleeper
+// only when the bound is long past. One per campaign.
 Scenario generate_patient(std::uint64_t seed, std::string_view transport, const Contract& contract,
                           const GenerateOptions& options);
 

@@ -90,7 +90,8 @@ struct Scenario {
   std::uint32_t burst = 0;           // messages between pauses of a producer; 0: none
   std::uint32_t burst_pause_us = 0;
   std::uint32_t consumer_delay_us = 0;  // after every receive: a slow consumer
-  // Before the workload: producers send until full (or their quota ends) while consumers wait.
+  // Before the workload: producers send until full (or the first gap, or the end) while consumers
+  // wait.
   bool fill_first = false;
   // After this many of its messages a producer waits until everything was received, then gap_ms
   // more.
@@ -101,6 +102,8 @@ struct Scenario {
   std::uint32_t late_producers = 0;  // likewise producers
   std::uint32_t early_producers =
       0;  // the first so many producers send a tenth of their quota and leave
+  std::uint32_t early_consumers =
+      0;  // the first so many consumers leave after a tenth of what would be their share
   std::uint16_t repeat_permille = 0;  // latest value: how often identical content is written again
   std::uint16_t oversize_permille =
       0;                         // extra sends of message_max + 1 bytes, which must be refused

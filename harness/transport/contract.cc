@@ -26,7 +26,6 @@ std::vector<std::string> contract_faults(const Contract& c) {
            "overwrites_oldest is about broadcast");
   fault_if(c.late_consumer == LateConsumer::backlog && c.fan_out == FanOut::broadcast,
            "a late consumer of a broadcast gets from_attach");
-  fault_if(c.reports_closed && c.late_producer, "closed and late producers exclude each other");
   fault_if(c.exec_only && c.attach == AttachBy::inherited, "what is inherited cannot be exec_only");
   fault_if(c.now_message_max > c.message_max, "now_message_max is above message_max");
   fault_if(c.progress_bound_ms == 0, "progress_bound_ms must be at least 1");

@@ -7,6 +7,15 @@ namespace {
 
 unsigned groups(unsigned lanes, unsigned threads) { return (lanes + threads - 1) / threads; }
 
+// Of one who stays a tenth of the time: at least one message.
+std::uint64_t tenth(std::uint64_t messages) { return messages / 10 + 1; }
+
+// What a consumer receives when all get the same.
+std::uint64_t share_of_consumer(const Scenario& scenario) {
+  const std::uint64_t all = scenario.messages * scenario.producers;
+  return scenario.workload == Workload::stream ? all / scenario.consumers : all;
+}
+
 }  // namespace
 
 LanePlan plan_lane(const Scenario& scenario, unsigned lane) {
@@ -27,11 +36,14 @@ LanePlan plan_lane(const Scenario& scenario, unsigned lane) {
     const bool last = plan.index + 1 == scenario.producers;
     plan.leaves_early = plan.index < scenario.early_producers && !last;
     plan.late = plan.index + scenario.late_producers >= scenario.producers;
-    plan.quota = plan.leaves_early ? scenario.messages / 10 + 1 : scenario.messages;
+    plan.quota = plan.leaves_early ? tenth(scenario.messages) : scenario.messages;
   } else {
     plan.consumer_on[0] = index;
     if (replies) plan.producer_on[1] = index;
     plan.late = plan.index + scenario.late_consumers >= scenario.consumers;
+    plan.leaves_early =
+        plan.index < scenario.early_consumers && plan.index + 1 < scenario.consumers;
+    if (plan.leaves_early) plan.quota = tenth(share_of_consumer(scenario));
   }
   return plan;
 }

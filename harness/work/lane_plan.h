@@ -18,9 +18,11 @@ struct LanePlan {
   // Index of this lane's endpoint on each channel; -1: none.
   int producer_on[2] = {-1, -1};
   int consumer_on[2] = {-1, -1};
-  std::uint64_t quota = 0;    // messages to send (clients: requests), 0 for consumers
+  // Messages to send (clients: requests), or for a consumer that leaves early to receive; 0 for the
+  // other consumers.
+  std::uint64_t quota = 0;
   bool late = false;          // waits for the order to run before it attaches
-  bool leaves_early = false;  // closes as soon as its quota is sent
+  bool leaves_early = false;  // closes as soon as it has its quota
 };
 
 LanePlan plan_lane(const Scenario& scenario, unsigned lane);

@@ -100,7 +100,7 @@ class LaneWork {
     if (scenario_.workload == Workload::request_reply) {
       ended = plan_.role == Role::producer ? run_client() : run_server();
     } else {
-      ended = plan_.role == Role::producer ? produce() : consume(0);
+      ended = plan_.role == Role::producer ? produce() : consume(plan_.quota);
     }
     finish(ended);
   }
@@ -121,7 +121,7 @@ class LaneWork {
       done = fill();
       pause_for_order();
     }
-    std::uint64_t since_gap = 0;
+    std::uint64_t since_gap = done;
     for (; done < plan_.quota; ++done) {
       if (order() == Order::close) return EndedBy::order;
       if (!journal_.room(journal_reserve)) return EndedBy::journal_full;
@@ -135,12 +135,13 @@ class LaneWork {
     return EndedBy::quota;
   }
 
-  // Sends without waiting until the transport says full.
+  // Sends without waiting until the transport says full, or the first gap is due.
   std::uint64_t fill() {
-    const std::uint64_t bound =
-        contract_.when_full == WhenFull::blocks || contract_.when_full == WhenFull::rejects
-            ? plan_.quota
-            : std::min<std::uint64_t>(plan_.quota, 4 * std::uint64_t{scenario_.capacity});
+    std::uint64_t bound = plan_.quota;
+    if (scenario_.gap_after > 0) bound = std::min(bound, scenario_.gap_after);
+    const bool says_full =
+        contract_.when_full == WhenFull::blocks || contract_.when_full == WhenFull::rejects;
+    if (!says_full) bound = std::min(bound, 4 * std::uint64_t{scenario_.capacity});
     const DeadlineMode mode = contract_.deadline_now ? DeadlineMode::now : DeadlineMode::at;
     for (std::uint64_t done = 0; done < bound; ++done) {
       if (!journal_.room(journal_reserve)) return done;

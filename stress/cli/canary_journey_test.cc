@@ -68,11 +68,46 @@ TEST_P(CanaryJourney, FromRunToReplay) {
 
   const Ended recheck = run_program(scratch, {"recheck", bundle});
   EXPECT_EQ(recheck.exit_code, 1) << recheck.all();
+  const Ended as_json = run_program(scratch, {"recheck", bundle, "--json"});
+  const auto judged = nlohmann::json::parse(as_json.out, nullptr, false);
+  ASSERT_TRUE(judged.is_object()) << as_json.all();
+  EXPECT_EQ(judged["schema"], "ipctorture-recheck/1");
+  EXPECT_EQ(judged["verdict"], "violation");
+  EXPECT_EQ(judged["exit_code"], 1);
 
   const Ended explain = run_program(scratch, {"explain", bundle});
   EXPECT_EQ(explain.exit_code, 0) << explain.all();
   EXPECT_THAT(unwrapped(explain.out), HasSubstr(unwrapped(failure["what"])));
   EXPECT_THAT(explain.out, HasSubstr(" replay " + bundle));
+}
+
+// Without its bundle a case is made again by what the run says of it.
+TEST(RunAgain, OneCaseBySeedAndNumber) {
+  const Scratch scratch;
+  const Ended run = run_program(scratch, {"run", "canary_duplicate", "--runs", "60", "--fail-fast",
+                                          "--seed", "g1:c0ffee", "--json", "--out", "first"});
+  const nlohmann::json failure = first_failure(run);
+  ASSERT_TRUE(failure.is_object()) << run.all();
+  std::vector<std::string> arguments{"run"};
+  std::istringstream words(failure["again"].get<std::string>());
+  for (std::string word; words >> word;) arguments.push_back(word);
+  for (const char* more : {"--json", "--out", "second"}) arguments.emplace_back(more);
+  const Ended again = run_program(scratch, arguments);
+  EXPECT_EQ(again.exit_code, 1) << again.all();
+  EXPECT_EQ(first_failure(again)["fingerprint"], failure["fingerprint"]);
+  const auto scenario = [&](const nlohmann::json& of) {
+    const std::string bundle = of["bundle"];
+    return text_of(scratch.path(bundle + "/scenario.json"));
+  };
+  EXPECT_EQ(scenario(first_failure(again)), scenario(failure));
+
+  const Ended replay =
+      run_program(scratch, {"replay", failure["bundle"], "--attempts", "3", "--quiet", "--json"});
+  const auto counted = nlohmann::json::parse(replay.out, nullptr, false);
+  ASSERT_TRUE(counted.is_object()) << replay.all();
+  EXPECT_EQ(counted["schema"], "ipctorture-replay/1");
+  EXPECT_EQ(counted["exit_code"], replay.exit_code);
+  EXPECT_GE(counted["reproduced"], 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CanaryJourney, ::testing::ValuesIn(broken_canaries()),
