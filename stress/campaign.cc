@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "harness/check/check.h"
+#include "harness/check/terms.h"
 
 namespace ipctorture {
 namespace {
@@ -42,7 +43,11 @@ Campaign::Campaign(CampaignPlan plan, Instant now)
     for (unsigned p = 0; p < promise_count; ++p) {
       const auto promise = static_cast<Promise>(p);
       if (promise_applies(promise, registration.contract)) {
-        state.promises[promise] = {.promise = promise};
+        PromiseTally& tally = state.promises[promise];
+        tally.promise = promise;
+        for (const Term term : promised_terms(promise, registration.contract)) {
+          tally.terms.push_back({.term = term});
+        }
       }
     }
     state.patient_due = plan_.only_case > 0 ? plan_.only_case == 1 : plan_.shard.has(1);
@@ -152,6 +157,7 @@ void Campaign::finish(const Case& done, const CaseResult& result) {
   for (const Finding& finding : result.judgement.findings) {
     count_finding(state, done, finding, result);
   }
+  count_fairness(state, result.judgement.fairness);
   if (verdict == Verdict::violation) {
     ++violations_;
     if (plan_.fail_fast == FailFast::yes) stopped_ = true;
@@ -164,6 +170,7 @@ void Campaign::count_finding(State& state, const Case& done, const Finding& find
   promise.promise = finding.promise;
   ++promise.scenarios;
   promise.occasions += finding.occasions;
+  for (TermTally& term : promise.terms) term.occasions += finding.tried_of(term.term);
   if (finding.verdict == Verdict::inconclusive) {
     ++state.inconclusive_scenarios[finding.promise];
     auto& [count, text] = state.inconclusive[fingerprint(finding)];
@@ -183,6 +190,22 @@ void Campaign::count_finding(State& state, const Case& done, const Finding& find
   promise.seed = seed_text(plan_.seed);
   promise.again = case_flags(done);
   promise.bundle = path;
+}
+
+void Campaign::count_fairness(State& state, const Fairness& fairness) {
+  FairnessTally& all = state.tally.fairness;
+  all.overtakes = std::max(all.overtakes, fairness.overtakes);
+  all.wait_ns = std::max(all.wait_ns, fairness.wait_ns);
+  all.peer_overtakes = std::max(all.peer_overtakes, fairness.peer_overtakes);
+  all.peer_wait_ns = std::max(all.peer_wait_ns, fairness.peer_wait_ns);
+  const auto share = [](FairnessTally::Shares& shares, double& sum, std::optional<double> index) {
+    if (!index) return;
+    shares.least = std::min(shares.least, *index);
+    sum += *index;
+    shares.mean = sum / static_cast<double>(++shares.scenarios);
+  };
+  share(all.producers, state.jain_producers, fairness.jain_producers);
+  share(all.consumers, state.jain_consumers, fairness.jain_consumers);
 }
 
 void Campaign::report_failure(const Case& done, const Finding& finding, const std::string& bundle) {

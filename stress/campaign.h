@@ -114,6 +114,7 @@ class Campaign {
         inconclusive;  // symptom -> count, text
     TransportTally tally;
     std::map<Promise, PromiseTally> promises;
+    double jain_producers = 0, jain_consumers = 0;  // sums
     std::map<Promise, std::uint64_t> inconclusive_scenarios;
   };
 
@@ -122,6 +123,7 @@ class Campaign {
   bool has_run_left(const State& state) const;
   void count_finding(State& state, const Case& done, const Finding& finding,
                      const CaseResult& result);
+  static void count_fairness(State& state, const Fairness& fairness);
   void report_failure(const Case& done, const Finding& finding, const std::string& bundle);
   TransportTally judged(const State& state, Machine machine) const;
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <set>
 
 #include "harness/check/check.h"
@@ -36,6 +38,7 @@ CaseResult result_of(const Registration& registration, Verdict verdict = Verdict
     const auto promise = static_cast<Promise>(p);
     if (!promise_applies(promise, registration.contract)) continue;
     result.judgement.findings.push_back({.promise = promise, .occasions = 1});
+    result.judgement.findings.back().tried.fill(1);
   }
   Finding& first = result.judgement.findings.front();
   first.verdict = verdict;
@@ -293,6 +296,7 @@ TEST(Campaign, PromiseWithoutOccasionIsInconclusive) {
         [](const Case&) {
           CaseResult result = result_of(named_one);
           result.judgement.findings.front().occasions = 0;
+          result.judgement.findings.front().tried.fill(0);
           return result;
         });
     return campaign.tally(Campaign::Machine::idle, 0).transports[0];
@@ -301,6 +305,64 @@ TEST(Campaign, PromiseWithoutOccasionIsInconclusive) {
   EXPECT_EQ(whole.verdict, Verdict::inconclusive);
   EXPECT_THAT(whole.promises[0].what, HasSubstr("no occasion"));
   EXPECT_EQ(without_occasion({.index = 2, .count = 3}).verdict, Verdict::pass);
+}
+
+// A promise is as well tried as its least tried term, over all scenarios.
+TEST(Campaign, ATermWithoutOccasionIsInconclusiveAndNamed) {
+  const auto without = [](std::initializer_list<Term> terms, std::uint64_t but_in_case) {
+    Campaign campaign(plan_of({&named_one}), 0);
+    run_all(
+        campaign, [](const Case&) { return 10 * ms; },
+        [&](const Case& one) {
+          CaseResult result = result_of(named_one);
+          for (Finding& finding : result.judgement.findings) {
+            if (one.k == but_in_case) continue;
+            for (const Term term : terms) finding.tried[static_cast<unsigned>(term)] = 0;
+          }
+          return result;
+        });
+    return campaign.tally(Campaign::Machine::idle, 0).transports[0];
+  };
+  const TransportTally all = without({Term::oversize_refused, Term::room_found}, 0);
+  EXPECT_EQ(all.verdict, Verdict::inconclusive);
+  const auto refusal = std::find_if(all.promises.begin(), all.promises.end(),
+                                    [](const auto& p) { return p.promise == Promise::refusal; });
+  EXPECT_EQ(refusal->verdict, Verdict::inconclusive);
+  EXPECT_EQ(refusal->what,
+            "no occasion to break it in 100 scenarios: too large is refused, room is found");
+  EXPECT_EQ(without({Term::oversize_refused}, 7).verdict, Verdict::pass) << "once is enough";
+  EXPECT_EQ(without({Term::higher_first}, 0).verdict, Verdict::pass) << "it is not promised";
+}
+
+TEST(Campaign, FairnessIsTheLeastEvenOfAllScenarios) {
+  Campaign campaign(plan_of({&named_one}), 0);
+  run_all(
+      campaign, [](const Case&) { return 500 * ms; },
+      [](const Case& one) {
+        CaseResult result = result_of(named_one);
+        const bool first = one.k == 2;
+        result.judgement.fairness = {.overtakes = first ? 3u : 1u, .wait_ns = first ? 10 : 20};
+        result.judgement.fairness.jain_producers = first ? 0.5 : 1.0;
+        return result;
+      });
+  const FairnessTally fairness = campaign.tally(Campaign::Machine::idle, 0).transports[0].fairness;
+  EXPECT_EQ(fairness.overtakes, 3u);
+  EXPECT_EQ(fairness.wait_ns, 20);
+  EXPECT_EQ(fairness.producers.scenarios, 2u);
+  EXPECT_DOUBLE_EQ(fairness.producers.least, 0.5);
+  EXPECT_DOUBLE_EQ(fairness.producers.mean, 0.75);
+  EXPECT_EQ(fairness.consumers.scenarios, 0u);
+}
+
+TEST(Campaign, UnsupportedListsThePromisesOfTheContract) {
+  Campaign campaign(plan_of({&named_one}), 0);
+  run_all(
+      campaign, [](const Case&) { return ms; },
+      [](const Case&) { return CaseResult{.unsupported = "no queue"}; });
+  const TransportTally one = campaign.tally(Campaign::Machine::idle, 0).transports[0];
+  ASSERT_THAT(one.promises, SizeIs(result_of(named_one).judgement.findings.size()));
+  EXPECT_EQ(one.promises[0].verdict, Verdict::unsupported);
+  EXPECT_EQ(one.promises[0].what, "no queue");
 }
 
 TEST(Campaign, UnsupportedIsGivenUpAndTheOthersGetItsTime) {

@@ -2,8 +2,8 @@
 //
 //  - violation: any scenario found one;
 //  - inconclusive: more than 1 % of its scenarios are (10 % on a loaded machine), or a promise of
-//    its contract had no occasion to be broken (not in a shard: the shards together must have it;
-//    nor where one case alone was asked for);
+//    its contract, or one of its terms, had no occasion to be broken (not in a shard: the shards
+//    together must have it; nor where one case alone was asked for);
 //  - pass: otherwise, and then it says how much was tried;
 //  - unsupported: no scenario of it could run here. Where some could, the others are inconclusive.
 #include <fmt/format.h>
@@ -21,14 +21,38 @@ bool too_many(std::uint64_t inconclusive, std::uint64_t scenarios, Campaign::Mac
   return inconclusive * 1000 > scenarios * inconclusive_permille_max(machine);
 }
 
+// Of what there was no occasion, as words: empty when there was one of everything.
+std::string untried(const PromiseTally& promise, std::uint64_t scenarios) {
+  std::string terms;
+  for (const TermTally& term : promise.terms) {
+    if (term.occasions > 0) continue;
+    terms += fmt::format("{}{}", terms.empty() ? ": " : ", ", to_string(term.term));
+  }
+  if (promise.occasions > 0 && terms.empty()) return {};
+  // One word for all of it says enough.
+  if (promise.occasions == 0) terms.clear();
+  return fmt::format("no occasion to break it in {} scenarios{}", scenarios, terms);
+}
+
+// Every promise is listed, so that whoever follows them over time sees the same ones everywhere.
+void mark_unsupported(TransportTally& t, const std::map<Promise, PromiseTally>& promises) {
+  t.verdict = Verdict::unsupported;
+  if (t.unsupported_reason.empty()) t.unsupported_reason = "no scenario of it was finished";
+  for (const auto& [which, tally] : promises) {
+    t.promises.push_back({.promise = which,
+                          .verdict = Verdict::unsupported,
+                          .terms = tally.terms,
+                          .what = t.unsupported_reason});
+  }
+}
+
 }  // namespace
 
 TransportTally Campaign::judged(const State& state, Machine machine) const {
   TransportTally t = state.tally;
   if (t.scenarios == 0 && t.unsupported_reason.empty()) t.unsupported_reason = state.refusal;
   if (!t.unsupported_reason.empty() || t.scenarios == 0) {
-    t.verdict = Verdict::unsupported;
-    if (t.unsupported_reason.empty()) t.unsupported_reason = "no scenario of it was finished";
+    mark_unsupported(t, state.promises);
     return t;
   }
   t.verdict = Verdict::pass;
@@ -58,9 +82,10 @@ TransportTally Campaign::judged(const State& state, Machine machine) const {
       promise.verdict = Verdict::pass;  // within the share that is allowed; the count stays visible
     }
     const bool whole = plan_.shard.count == 1 && plan_.only_case == 0;
-    if (promise.verdict == Verdict::pass && promise.occasions == 0 && whole) {
+    const std::string wanting = untried(promise, t.scenarios);
+    if (promise.verdict == Verdict::pass && !wanting.empty() && whole) {
       promise.verdict = Verdict::inconclusive;
-      promise.what = fmt::format("no occasion to break it in {} scenarios", t.scenarios);
+      promise.what = wanting;
       promise.seed.clear();
       promise.again.clear();
     }

@@ -43,7 +43,7 @@ Json contract_json(const Contract& c) {
           {"deadline_at", c.deadline_at},
           {"deadline_slack_ms", c.deadline_slack_ms},
           {"progress_bound_ms", c.progress_bound_ms},
-          {"overtakes_max", c.overtakes_max},
+          {"overtakes_max", c.overtakes_max ? Json(*c.overtakes_max) : Json()},
           {"fires_only_on_change", c.fires_only_on_change},
           {"accepted_survives_close", c.accepted_survives_close},
           {"survives_producer_death", c.survives_producer_death},

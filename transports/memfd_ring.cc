@@ -41,6 +41,7 @@ constexpr Contract kContract{
     .producers_max = 1,
     .consumers_max = 1,
     .attach = AttachBy::inherited,
+    .overtakes_max = 0,
     .accepted_survives_close = true,
     .survives_producer_death = true,
     .survives_consumer_death = true,

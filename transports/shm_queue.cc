@@ -54,6 +54,7 @@ constexpr Contract kContract{
     .producers_max = 8,
     .consumers_max = 8,
     .attach = AttachBy::named,
+    .overtakes_max = 0,
     .accepted_survives_close = true,
     .survives_producer_death = true,
     .survives_consumer_death = true,

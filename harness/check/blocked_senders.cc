@@ -7,7 +7,8 @@
 //            was awake in an operation that explains it;
 //   refused  a sender was answered full or timed_out, and nothing else, for longer than the bound.
 // Where a transport rejects and promises no capacity, `refused` is not claimed: a log that never
-// shrinks is full for ever, lawfully. Inconclusive on a disturbed machine.
+// shrinks is full for ever, lawfully. Inconclusive on a disturbed machine. Occasions are the sleeps
+// that were seen in sends, and the refusals.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,13 +30,14 @@ class SenderJudge {
     for (const Sleep& s : all) {
       const Record& r = subject_.record(s.in);
       if (r.op() != Op::send || r.channel() != channel_.channel) continue;
-      ++finding.occasions;
+      finding.tried_at(Term::room_found, 1);
       if (s.to - s.from > bound_) judge_asleep(s, all, finding);
     }
     const bool may_stay_full =
         subject_.contract.when_full == WhenFull::rejects && subject_.contract.capacity_max == 0;
     if (may_stay_full) return;
     for (const ProducerSide& side : channel_.producers) {
+      finding.tried_at(Term::room_found, side.full + side.timed_out);
       if (side.present && side.full + side.timed_out > 0) judge_refused(side, finding);
     }
   }

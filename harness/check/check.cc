@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "harness/check/fairness.h"
 #include "harness/check/oracles.h"
 
 namespace ipctorture {
@@ -53,7 +54,7 @@ bool promise_applies(Promise promise, const Contract& contract) {
     case Promise::order:
       return contract.ordering != Ordering::none && contract.delivery != Delivery::latest_value;
     case Promise::starvation:
-      return contract.overtakes_max > 0;
+      return contract.overtakes_max.has_value();
     case Promise::end_of_stream:
       return contract.reports_closed;
     case Promise::deadlines:
@@ -78,6 +79,7 @@ Judgement check(const CheckInput& input) {
     order_witness(subject, finding);
     judgement.findings.push_back(std::move(finding));
   }
+  judgement.fairness = measure_fairness(subject);
   return judgement;
 }
 

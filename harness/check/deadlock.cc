@@ -249,7 +249,7 @@ class StandstillJudge {
 Finding check_deadlock(const Subject& subject) {
   Finding finding{.term = "progress"};
   for (const ChannelIndex& channel : subject.channels) {
-    finding.occasions += channel.accepted + channel.received;
+    finding.tried_at(Term::keeps_moving, channel.accepted + channel.received);
   }
   for (const Fact fact : {Fact::deadlocked, Fact::no_progress}) {
     for (const Evidence& e : subject.history.evidence) {

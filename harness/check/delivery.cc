@@ -41,13 +41,43 @@ Charge phantom(const Subject& subject, const ChannelIndex& channel, const Sighti
           .witness = {channel.sent_ref(s.producer, s.offset), s.receive}};
 }
 
+// Messages that were still on their way when their producer had closed: the newest ones of each.
+std::uint64_t outlived_their_producer(const Subject& subject, const ChannelIndex& channel) {
+  std::uint64_t count = 0;
+  for (const ProducerSide& p : channel.producers) {
+    if (!p.present || p.close < 0) continue;
+    const Record& close = subject.record({p.lane, static_cast<std::uint64_t>(p.close)});
+    for (std::uint64_t offset = p.messages.size(); !close.open() && offset-- > 0;) {
+      const SentMessage& m = p.messages[offset];
+      if (!m.has(SentMessage::delivered)) continue;
+      if (channel.received_record(m).returned <= close.returned) break;
+      ++count;
+    }
+  }
+  return count;
+}
+
+void count_occasions(const Subject& subject, const ChannelIndex& channel, bool may_lose,
+                     Finding& finding) {
+  finding.tried_at(Term::once, channel.accepted);
+  if (may_lose) return;
+  finding.tried_at(Term::nothing_lost, channel.accepted);
+  if (channel.shared) {
+    finding.tried_at(Term::survives_close, outlived_their_producer(subject, channel));
+    return;
+  }
+  for (const ConsumerSide& c : channel.consumers) finding.tried_at(Term::losses_told, c.missed);
+}
+
 }  // namespace
 
 Finding check_delivery(const Subject& subject) {
   const Contract& contract = subject.contract;
   Finding finding{.term = fmt::format("delivery: {}", to_string(contract.delivery))};
   for (const ChannelIndex& channel : subject.channels) {
-    finding.occasions += channel.accepted;
+    const bool may_lose =
+        contract.delivery != Delivery::exactly_once || contract.when_full == WhenFull::drops_newest;
+    count_occasions(subject, channel, may_lose, finding);
     if (const Sighting* s = channel.first(Anomaly::phantom)) {
       charge(finding, Verdict::violation, phantom(subject, channel, *s));
     }
@@ -61,8 +91,6 @@ Finding check_delivery(const Subject& subject) {
                                   channel.lookalikes_extra),
               .legal = "each message once"});
     }
-    const bool may_lose =
-        contract.delivery != Delivery::exactly_once || contract.when_full == WhenFull::drops_newest;
     if (may_lose) continue;
     if (channel.shared) {
       judge_loss(subject, channel, finding);

@@ -170,7 +170,7 @@ void judge_exact_answers(const Subject& subject, const ChannelIndex& channel, Fi
       channel.shared && (contract.fan_out == FanOut::any_consumer || consumers == 1);
   if (!subject.time.orders_lanes()) return;
   if (!channel.shared && contract.exact_empty) {
-    finding.occasions += channel.empty;
+    finding.tried_at(Term::empty_exact, channel.empty);
     const bool damaged = channel.count(Anomaly::torn) + channel.count(Anomaly::foreign) > 0;
     if (damaged || channel.empty == 0) return;
     for (const ConsumerSide& side : channel.consumers) {
@@ -179,11 +179,11 @@ void judge_exact_answers(const Subject& subject, const ChannelIndex& channel, Fi
   }
   if (!competing) return;
   if (contract.exact_empty) {
-    finding.occasions += channel.empty;
+    finding.tried_at(Term::empty_exact, channel.empty);
     if (channel.empty > 0) judge_empty(subject, channel, finding);
   }
   if (contract.exact_full) {
-    finding.occasions += channel.full;
+    finding.tried_at(Term::full_exact, channel.full);
     if (channel.full > 0) judge_full(subject, channel, finding);
   }
 }

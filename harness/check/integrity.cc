@@ -63,7 +63,7 @@ Charge charge_of(const Subject& subject, const ChannelIndex& channel, const Sigh
 Finding check_integrity(const Subject& subject) {
   Finding finding{.term = "integrity"};
   for (const ChannelIndex& channel : subject.channels) {
-    finding.occasions += channel.received;
+    finding.tried_at(Term::content, channel.received);
     for (const Anomaly anomaly : charges) {
       const Sighting* s = channel.first(anomaly);
       if (s != nullptr) charge(finding, Verdict::violation, charge_of(subject, channel, *s));

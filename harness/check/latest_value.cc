@@ -6,7 +6,8 @@
 // Stale: a receive that began after the send of a value had returned does not bring an older one;
 // by the clock, with one producer. Fires without change: the value received is the one this
 // consumer received last
-// (`repeated` sends carry the same name). Convergence: with one producer, a consumer that was told
+// (`repeated` sends carry the same name); the occasions are receives during which, or before which,
+// the value seen last was written again. Convergence: with one producer, a consumer that was told
 // closed, or listened for more than the progress bound, after the last send had returned, saw that
 // value. Torn values are integrity's.
 #include <fmt/format.h>
@@ -19,6 +20,25 @@
 namespace ipctorture {
 namespace {
 
+// When a producer had written again what it had written last.
+struct Repeat {
+  Stamp written = 0;
+  std::uint64_t offset = 0;
+};
+std::vector<Repeat> repeats_of(const Subject& subject, const ChannelIndex& channel, unsigned p) {
+  std::vector<Repeat> repeats;
+  const ProducerSide& side = channel.producers[p];
+  const auto records = subject.history.lanes[side.lane].records;
+  for (std::size_t i = 0; i + 1 < records.size(); ++i) {
+    const Record& sent = records[i + 1];
+    const bool again = records[i].op() == Op::repeated && sent.op() == Op::send &&
+                       sent.channel() == channel.channel && sent.result() == Outcome::ok;
+    if (!again) continue;
+    repeats.push_back({sent.returned, (sent.message & ChannelIndex::sequence_mask) - side.first});
+  }
+  return repeats;
+}
+
 class Watcher {
  public:
   Watcher(const Subject& subject, const ChannelIndex& channel, const ConsumerSide& side)
@@ -28,18 +48,20 @@ class Watcher {
       if (channel.producers[p].present) ++present, writer_ = p;
     }
     one_writer_ = present == 1;
+    if (present > 0) repeats_ = repeats_of(subject, channel, writer_);
   }
 
   void run(Finding& finding) {
     const auto records = subject_.history.lanes[side_.lane].records;
     for (std::uint64_t i = 0; i < records.size(); ++i) {
       const Record& r = records[i];
-      const bool taken = r.op() == Op::receive && r.channel() == channel_.channel &&
-                         r.result() == Outcome::ok && r.content() == Content::intact;
+      if (r.op() != Op::receive || r.channel() != channel_.channel) continue;
+      if (written_again_before(r)) finding.tried_at(Term::fires_on_change, 1);
+      const bool taken = r.result() == Outcome::ok && r.content() == Content::intact;
       if (!taken) continue;
       const Match match = channel_.match(r);
       if (match.how != Match::How::identified) continue;
-      ++finding.occasions;
+      if (last_.how == Match::How::identified) finding.tried_at(Term::never_older, 1);
       judge({side_.lane, i}, match, finding);
       seen_[match.producer] = std::max(seen_[match.producer], match.offset + 1);
       last_ = match;
@@ -73,6 +95,15 @@ class Watcher {
     if (one_writer_ && subject_.time.orders_lanes()) judge_stale(ref, match, value, finding);
   }
 
+  // Was the value that this consumer saw last written again since, before `receive` returned?
+  bool written_again_before(const Record& receive) {
+    if (!one_writer_ || last_.how != Match::How::identified || receive.open()) return false;
+    const Stamp seen = channel_.record(last_ref_).returned;
+    while (repeat_ < repeats_.size() && repeats_[repeat_].written <= seen) ++repeat_;
+    if (repeat_ == repeats_.size() || repeats_[repeat_].offset != last_.offset) return false;
+    return repeats_[repeat_].written < receive.returned;
+  }
+
   // The newest value whose send had returned when this receive began.
   void judge_stale(EventRef ref, const Match& match, const std::string& value, Finding& finding) {
     const auto& messages = channel_.producers[writer_].messages;
@@ -97,7 +128,8 @@ class Watcher {
     const auto& messages = channel_.producers[writer_].messages;
     std::uint64_t last = messages.size();
     while (last > 0 && !messages[last - 1].has(SentMessage::accepted)) --last;
-    if (last == 0 || seen_[writer_] >= last) return;
+    if (last == 0) return;
+    if (seen_[writer_] >= last) return finding.tried_at(Term::converges, 1);
     const Stamp written = channel_.sent_record(writer_, last - 1).returned;
     const std::string value = subject_.message(channel_, writer_, last - 1);
     const EventRef sent = channel_.sent_ref(writer_, last - 1);
@@ -133,8 +165,10 @@ class Watcher {
   unsigned writer_ = 0;
   Match last_;
   EventRef last_ref_;
-  std::uint64_t written_ = 0;  // offsets below it were written before the receive at hand
-  std::uint64_t current_ = 0;  // offset + 1 of the newest accepted of them
+  std::vector<Repeat> repeats_;  // of the one writer, in order
+  std::size_t repeat_ = 0;       // those below it were written before the last receive returned
+  std::uint64_t written_ = 0;    // offsets below it were written before the receive at hand
+  std::uint64_t current_ = 0;    // offset + 1 of the newest accepted of them
 };
 
 }  // namespace

@@ -23,7 +23,10 @@ TEST(LatestValue, ValuesMayBePassedOver) {
   b.nothing(0, Outcome::timed_out, 400, 3000_ms);
   const Judgement judgement = b.judge();
   for (const Finding& f : judgement.findings) EXPECT_EQ(f.verdict, Verdict::pass) << f.what;
-  EXPECT_EQ(b.judge(Promise::latest_value).occasions, 2u);
+  const Finding finding = b.judge(Promise::latest_value);
+  EXPECT_EQ(finding.tried_of(Term::never_older), 1u);
+  EXPECT_EQ(finding.tried_of(Term::fires_on_change), 0u) << "nothing was written again";
+  EXPECT_EQ(finding.tried_of(Term::converges), 1u);
 }
 
 TEST(LatestValue, NeverOlderThanSeen) {
@@ -51,7 +54,9 @@ TEST(LatestValue, DoesNotFireWithoutAChange) {
   b.send(0, 0, 30, 40);
   b.receive(0, 0, 0, 21, 29);
   EXPECT_EQ(b.judge(Promise::latest_value).verdict, Verdict::pass);
+  EXPECT_EQ(b.judge(Promise::latest_value).tried_of(Term::fires_on_change), 0u);
   b.receive(0, 0, 0, 30, 50);
+  EXPECT_EQ(b.judge(Promise::latest_value).tried_of(Term::fires_on_change), 1u);
   EXPECT_EQ(b.judge(Promise::latest_value).symptom, "fired without change");
   b.contract.fires_only_on_change = false;
   EXPECT_EQ(b.judge(Promise::latest_value).verdict, Verdict::pass);

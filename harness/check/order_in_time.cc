@@ -126,6 +126,11 @@ void judge_priority(const Subject& subject, const ChannelIndex& channel, Finding
           a.message->consumer, {channel.received_record(*a.message).invoked, a.producer, a.offset});
     }
     const SentMessage& m = channel.producers[b.producer].messages[b.offset];
+    for (unsigned priority = 0; priority < m.priority; ++priority) {
+      if (latest[priority].after(b.returned, m.consumer, subject.time) == nullptr) continue;
+      finding.tried_at(Term::higher_first, 1);  // a lower one was there and had to wait
+      break;
+    }
     for (unsigned priority = m.priority + 1u; priority <= highest; ++priority) {
       if (const auto* a = latest[priority].after(b.returned, m.consumer, subject.time)) {
         return charge(
@@ -167,16 +172,20 @@ void judge_real_time_order(const Subject& subject, const ChannelIndex& channel, 
   if (!subject.time.orders_lanes() || finding.verdict == Verdict::violation) return;
   const Ordering ordering = subject.contract.ordering;
   if (!channel.shared) {
-    if (ordering == Ordering::total && producers > 1)
-      judge_broadcast_total(subject, channel, finding);
+    if (ordering != Ordering::total || producers < 2) return;
+    finding.tried_at(Term::order_over_producers, channel.identified);
+    judge_broadcast_total(subject, channel, finding);
     return;
   }
+  const bool bound = subject.contract.fan_out == FanOut::bound_consumer;
+  if (consumers > 1 && !bound) finding.tried_at(Term::order_over_consumers, channel.delivered);
+  const bool by_time = ordering == Ordering::total || ordering == Ordering::priority;
+  if (producers > 1 && by_time) finding.tried_at(Term::order_over_producers, channel.delivered);
   if (ordering == Ordering::priority) {
     judge_priority(subject, channel, finding);
     judge_within_priority(subject, channel, finding);
     return;
   }
-  const bool bound = subject.contract.fan_out == FanOut::bound_consumer;
   if (consumers > 1 && !bound) judge_per_producer(subject, channel, finding);
   if (ordering == Ordering::total && producers + consumers > 2)
     judge_total(subject, channel, finding);

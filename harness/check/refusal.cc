@@ -69,7 +69,7 @@ void judge_attach(const Subject& subject, Finding& finding) {
   for (unsigned lane = 0; lane < subject.history.lanes.size(); ++lane) {
     const auto records = subject.history.lanes[lane].records;
     for (std::size_t i = 0; i < records.size() && records[i].op() == Op::attach; ++i) {
-      ++finding.occasions;
+      finding.tried_at(Term::attaches, 1);
       const Record& r = records[i];
       if (r.result() != Outcome::error) continue;
       std::string text = std::strerror(r.detail);
@@ -98,7 +98,7 @@ Finding check_refusal(const Subject& subject) {
   for (const ChannelIndex& channel : subject.channels) {
     for (const ProducerSide& side : channel.producers) {
       if (!side.present) continue;
-      finding.occasions += side.attempts;
+      finding.tried_at(Term::oversize_refused, side.oversize);
       judge_sizes(subject, channel, side, finding);
     }
     judge_exact_answers(subject, channel, finding);

@@ -7,7 +7,8 @@
 // not hide it. A message that only one consumer can take (bound, broadcast, latest value) is
 // charged to that consumer's sleep alone; one that is bound to nobody knows whom, because it was
 // never received, only when all slept. On a disturbed machine it is inconclusive. Messages too
-// short to be told apart are not judged. Occasions are the sleeps that were seen in receives.
+// short to be told apart are not judged. Occasions are the sleeps in receives that a message ended,
+// and those that it should have ended.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -27,7 +28,7 @@ class StallJudge {
     for (const Sleep& s : all_) {
       const Record& r = subject_.record(s.in);
       if (r.op() != Op::receive || r.channel() != channel_.channel) continue;
-      ++finding.occasions;
+      if (r.result() == Outcome::ok) finding.tried_at(Term::wakes_consumer, 1);
       if (s.to - s.from <= bound_ || finding.verdict == Verdict::violation) continue;
       if (channel_.shared) {
         judge_shared(s, finding);
@@ -109,6 +110,7 @@ class StallJudge {
                OtherConsumers others, Finding& finding) {
     const Window still = still_window(subject_, all_, s.in.lane, channel_.channel, wait, others);
     if (still.length() <= bound_) return;
+    if (subject_.record(s.in).result() != Outcome::ok) finding.tried_at(Term::wakes_consumer, 1);
     const SentMessage& m = channel_.producers[producer].messages[offset];
     Charge c{
         .symptom = "asleep",

@@ -23,11 +23,30 @@ Json promise_json(const PromiseTally& promise) {
                {"verdict", word(promise.verdict)},
                {"occasions", promise.occasions},
                {"scenarios", promise.scenarios}};
+  if (!promise.terms.empty()) {
+    json["terms"] = Json::object();
+    for (const TermTally& term : promise.terms)
+      json["terms"][to_string(term.term)] = term.occasions;
+  }
   if (!promise.what.empty()) json["what"] = promise.what;
   if (!promise.seed.empty()) json["seed"] = promise.seed;
   if (!promise.again.empty()) json["again"] = promise.again;
   if (!promise.bundle.empty()) json["bundle"] = promise.bundle;
   return json;
+}
+
+Json shares_json(const FairnessTally::Shares& shares) {
+  if (shares.scenarios == 0) return Json();
+  return {{"scenarios", shares.scenarios}, {"least", shares.least}, {"mean", shares.mean}};
+}
+
+Json fairness_json(const FairnessTally& fairness) {
+  return {{"overtakes_max", fairness.overtakes},
+          {"wait_max_ns", fairness.wait_ns},
+          {"peer_overtakes_max", fairness.peer_overtakes},
+          {"peer_wait_max_ns", fairness.peer_wait_ns},
+          {"jain_producers", shares_json(fairness.producers)},
+          {"jain_consumers", shares_json(fairness.consumers)}};
 }
 
 }  // namespace
@@ -76,6 +95,7 @@ std::string json_transport(const TransportTally& t) {
   json["p50_ns"] = t.p50_ns;
   json["p99_ns"] = t.p99_ns;
   json["elapsed_ns"] = t.elapsed_ns;
+  json["fairness"] = fairness_json(t.fairness);
   json["promises"] = Json::array();
   for (const PromiseTally& promise : t.promises) json["promises"].push_back(promise_json(promise));
   return text(json);

@@ -45,12 +45,21 @@ TEST(JsonLines, TransportHasItsPromises) {
   const TransportTally tally{
       .transport = "pipe",
       .verdict = Verdict::pass,
-      .promises = {{.promise = Promise::order, .verdict = Verdict::pass, .occasions = 12}},
-      .scenarios = 4};
+      .promises = {{.promise = Promise::order,
+                    .verdict = Verdict::pass,
+                    .occasions = 12,
+                    .terms = {{Term::producer_order, 11}, {Term::order_over_consumers, 1}}}},
+      .scenarios = 4,
+      .fairness = {.overtakes = 2, .wait_ns = 30, .producers = {5, 0.5, 0.75}}};
   const auto json = read_line(json_transport(tally));
   EXPECT_EQ(json.at("promises").at(0).at("promise"), "order");
   EXPECT_EQ(json.at("promises").at(0).at("occasions"), 12);
+  EXPECT_EQ(json.at("promises").at(0).at("terms").at("order over consumers"), 1);
   EXPECT_EQ(json.at("verdict"), "pass");
+  EXPECT_EQ(json.at("fairness").at("overtakes_max"), 2);
+  EXPECT_EQ(json.at("fairness").at("wait_max_ns"), 30);
+  EXPECT_EQ(json.at("fairness").at("jain_producers").at("mean"), 0.75);
+  EXPECT_TRUE(json.at("fairness").at("jain_consumers").is_null());
 }
 
 TEST(JsonLines, EndCarriesTheExitCode) {

@@ -1,6 +1,7 @@
 // The dialect of Jenkins and GitLab, the common part: testsuites > testsuite > testcase with
 // failure, error or skipped, properties within (testmoapp/junitxml describes it). A transport whose
-// verdict no promise explains (too many inconclusive scenarios, unsupported) gets the case "whole".
+// verdict no promise explains (too many inconclusive scenarios) gets the case "whole" beside them;
+// one that is unsupported has every case that it would have elsewhere, skipped.
 #include "harness/report/junit.h"
 
 #include <fmt/format.h>

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <vector>
 
 #include "harness/report/replay_line.h"
 
@@ -49,6 +51,77 @@ std::string transport_lines(const TransportTally& t, const SummaryStyle& style) 
                     t.scenarios, t.inconclusive_reason.empty() ? "" : ": ", t.inconclusive_reason);
   }
   return text;
+}
+
+// "refusal of tcp (too large is refused), 12 occasions": the least tried term of all that ran.
+std::string least_tried(const CampaignTally& tally) {
+  std::string least;
+  std::uint64_t occasions = std::numeric_limits<std::uint64_t>::max();
+  const auto compare = [&](const TransportTally& t, const PromiseTally& p, std::uint64_t tried,
+                           std::string_view term) {
+    if (tried >= occasions) return;
+    occasions = tried;
+    least = fmt::format("{} of {}{}{}{}, {} occasion{}", to_string(p.promise), t.transport,
+                        term.empty() ? "" : " (", term, term.empty() ? "" : ")",
+                        human_count(static_cast<double>(tried)), tried == 1 ? "" : "s");
+  };
+  for (const TransportTally& t : tally.transports) {
+    if (t.verdict == Verdict::unsupported) continue;
+    for (const PromiseTally& p : t.promises) {
+      if (p.terms.size() < 2) compare(t, p, p.occasions, "");
+      for (const TermTally& term : p.terms) {
+        if (p.terms.size() > 1) compare(t, p, term.occasions, to_string(term.term));
+      }
+    }
+  }
+  return least;
+}
+
+std::string tried_line(const CampaignTally& tally) {
+  const std::string least = least_tried(tally);
+  if (least.empty()) return {};
+  std::uint64_t scenarios = 0, inconclusive = 0;
+  for (const TransportTally& t : tally.transports) {
+    scenarios += t.scenarios;
+    inconclusive += t.inconclusive_scenarios;
+  }
+  return fmt::format("least tried: {}; {} of {} scenarios inconclusive\n", least, inconclusive,
+                     scenarios);
+}
+
+// The transport with the least, or the most, of something.
+template <typename Value>
+const TransportTally* most_of(const CampaignTally& tally, Value value) {
+  const TransportTally* most = nullptr;
+  for (const TransportTally& t : tally.transports) {
+    if (value(t) > 0 && (most == nullptr || value(t) > value(*most))) most = &t;
+  }
+  return most;
+}
+
+// Waits and shares, each of the transport where it was worst. Nothing of it is a verdict.
+std::string fairness_line(const CampaignTally& tally) {
+  std::vector<std::string> parts;
+  const auto wait = [](const TransportTally& t) { return t.fairness.wait_ns; };
+  if (const auto* t = most_of(tally, wait)) {
+    parts.push_back(
+        fmt::format("a message waited {} ({})", human_duration(wait(*t)), t->transport));
+  }
+  const auto overtakes = [](const TransportTally& t) { return t.fairness.overtakes; };
+  if (const auto* t = most_of(tally, overtakes)) {
+    parts.push_back(fmt::format("one was overtaken {} times ({})", overtakes(*t), t->transport));
+  }
+  const auto producers = [](const TransportTally& t) { return 1 - t.fairness.producers.least; };
+  const auto consumers = [](const TransportTally& t) { return 1 - t.fairness.consumers.least; };
+  if (const auto* t = most_of(tally, producers)) {
+    parts.push_back(
+        fmt::format("Jain's index {:.2f} of producers ({})", 1 - producers(*t), t->transport));
+  }
+  if (const auto* t = most_of(tally, consumers)) {
+    parts.push_back(fmt::format("{:.2f} of consumers ({})", 1 - consumers(*t), t->transport));
+  }
+  if (parts.empty()) return {};
+  return fmt::format("least even: {}\n", fmt::join(parts, ", "));
 }
 
 }  // namespace
@@ -134,7 +207,7 @@ std::string verdict_details(const CampaignTally& tally, const SummaryStyle& styl
   if (verdicts[3] > 0) text += fmt::format(", {} in violation", verdicts[3]);
   if (verdicts[2] > 0) text += fmt::format(", {} inconclusive", verdicts[2]);
   if (verdicts[0] > 0) text += fmt::format(", {} not run", verdicts[0]);
-  return text + "\n";
+  return text + "\n" + tried_line(tally) + fairness_line(tally);
 }
 
 }  // namespace ipctorture

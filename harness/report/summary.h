@@ -26,7 +26,8 @@ struct SummaryStyle {
 std::string verdict_table(const CampaignTally& tally, const SummaryStyle& style);
 
 // Under the table: for each transport that is not a pass the broken promises with their seed and
-// bundle, why it is inconclusive, or why it could not run; then one line of totals.
+// bundle, why it is inconclusive, or why it could not run; then a line of totals, one that says
+// what was tried least, and one of the least even serving.
 std::string verdict_details(const CampaignTally& tally, const SummaryStyle& style);
 
 }  // namespace ipctorture

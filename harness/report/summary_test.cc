@@ -102,5 +102,32 @@ TEST(VerdictDetails, SayWhatStandsBehindEachVerdict) {
   EXPECT_THAT(text, Not(HasSubstr("pipe")));
 }
 
+TEST(VerdictDetails, SayWhatWasTriedLeast) {
+  CampaignTally tally = example();
+  tally.transports[0].promises = {
+      {.promise = Promise::refusal,
+       .occasions = 5000,
+       .terms = {{Term::attaches, 4988}, {Term::oversize_refused, 12}}},
+      {.promise = Promise::stall, .occasions = 13, .terms = {{Term::wakes_consumer, 13}}}};
+  tally.transports[1].promises[0].occasions = 40;
+  tally.transports[2].promises[0].occasions = 40;
+  EXPECT_THAT(verdict_details(tally, {}),
+              HasSubstr("\nleast tried: refusal of pipe (too large is refused), 12 occasions; "
+                        "1 of 1247 scenarios inconclusive\n"));
+  tally.transports[0].promises[1].terms[0].occasions = tally.transports[0].promises[1].occasions =
+      1;
+  EXPECT_THAT(verdict_details(tally, {}), HasSubstr("\nleast tried: stall of pipe, 1 occasion; "));
+}
+
+TEST(VerdictDetails, SayWhereServingWasLeastEven) {
+  CampaignTally tally = example();
+  EXPECT_THAT(verdict_details(tally, {}), Not(HasSubstr("least even")));
+  tally.transports[0].fairness = {.overtakes = 14, .wait_ns = 41'000'000};
+  tally.transports[1].fairness = {.wait_ns = 7, .producers = {4, 0.61, 0.9}};
+  EXPECT_THAT(verdict_details(tally, {}),
+              HasSubstr("\nleast even: a message waited 41ms (pipe), one was overtaken 14 times "
+                        "(pipe), Jain's index 0.61 of producers (tcp)\n"));
+}
+
 }  // namespace
 }  // namespace ipctorture

@@ -10,16 +10,37 @@
 
 namespace ipctorture {
 
+// One term of a promise.
+struct TermTally {
+  Term term{};
+  std::uint64_t occasions = 0;
+};
+
 // One promise of one transport's contract, over all its scenarios.
 struct PromiseTally {
   Promise promise{};
   Verdict verdict = Verdict::pass;  // the worst
   std::uint64_t occasions = 0;      // sum: how often it could have been broken
+  std::vector<TermTally> terms;     // those that the contract makes; empty: counted as a whole
   std::uint64_t scenarios = 0;      // in which it was judged
   std::string what;                 // the first finding of that verdict, when it is not a pass
   std::string seed;                 // of the campaign that showed it, "g1:..."
   std::string again;                // flags of `run` for the case that showed it; see rerun_line
   std::string bundle;               // path of the first failure's bundle; empty: none
+};
+
+// The least even serving that any scenario saw; of shares the mean too.
+struct FairnessTally {
+  std::uint64_t overtakes = 0;       // of one message, by messages sent after it was accepted
+  std::int64_t wait_ns = 0;          // of one message, from accepted to received
+  std::uint64_t peer_overtakes = 0;  // of a producer, during its longest send
+  std::int64_t peer_wait_ns = 0;     // the longest send
+  // Jain's index over the scenarios in which several peers shared enough traffic; none: 0.
+  struct Shares {
+    std::uint64_t scenarios = 0;
+    double least = 1;
+    double mean = 1;
+  } producers, consumers;
 };
 
 struct TransportTally {
@@ -32,6 +53,7 @@ struct TransportTally {
   std::string inconclusive_reason;  // the most frequent, when there were any
   std::uint64_t messages = 0;       // received and verified
   double messages_per_second = 0;
+  FairnessTally fairness;
   std::int64_t p50_ns = 0;  // latency from send invoked to receive returned
   std::int64_t p99_ns = 0;
   std::int64_t elapsed_ns = 0;  // spent on this transport

@@ -28,6 +28,8 @@ std::vector<std::string> contract_faults(const Contract& c) {
            "a late consumer of a broadcast gets from_attach");
   fault_if(c.exec_only && c.attach == AttachBy::inherited, "what is inherited cannot be exec_only");
   fault_if(c.now_message_max > c.message_max, "now_message_max is above message_max");
+  fault_if(c.overtakes_max && (latest || c.fan_out == FanOut::broadcast),
+           "overtakes_max is about messages that go to one consumer each");
   fault_if(c.progress_bound_ms == 0, "progress_bound_ms must be at least 1");
   return faults;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,8 +86,10 @@ struct Contract {
   // An accepted message reaches a waiting consumer within this time on a machine that is not
   // starved.
   std::uint32_t progress_bound_ms = 2000;
-  // How many messages accepted after it may be delivered before it; 0: nothing promised.
-  std::uint32_t overtakes_max = 0;
+  // How many messages that were sent after it was accepted may be delivered before a message is
+  // asked for; nothing: not promised. A linearizable FIFO queue lets none overtake, however many
+  // produce and consume at the same time: what happens at the same time is in no order.
+  std::optional<std::uint32_t> overtakes_max;
   // Latest value: no wake-up and no result for a value equal to the one the consumer has seen.
   bool fires_only_on_change = false;
   bool accepted_survives_close = false;  // of the producer that sent it

@@ -69,7 +69,7 @@ class Filter : public testing::TestWithParam<int> {
 };
 
 TEST_P(Filter, TortureGoesOn) {
-  const Ended ended = run_until_decided(
+  const Ended ended = run_program(
       scratch_, {"run", "pipe", "shm_queue", "posix_mq", "--runs", "3", "--seed", "g1:1"},
       filtered());
   EXPECT_THAT(objection(ended), IsEmpty());
@@ -79,7 +79,7 @@ TEST_P(Filter, TortureGoesOn) {
 }
 
 TEST_P(Filter, SeparateProgramsStartToo) {
-  const Ended ended = run_until_decided(
+  const Ended ended = run_program(
       scratch_, {"run", "fifo", "--runs", "3", "--seed", "g1:1", "--launch", "exec"}, filtered());
   EXPECT_THAT(objection(ended), IsEmpty());
 }

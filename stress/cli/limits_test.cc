@@ -36,7 +36,7 @@ Surroundings limited(decltype(RLIMIT_NOFILE) which, rlim_t most) {
 
 TEST(Limits, SixtyFourDescriptorsAreEnoughForTwoTransports) {
   const Scratch scratch;
-  const Ended ended = run_until_decided(
+  const Ended ended = run_program(
       scratch, {"run", "pipe", "shm_queue", "--runs", "3", "--seed", "g1:1", "--jobs", "2"},
       limited(RLIMIT_NOFILE, 64));
   EXPECT_THAT(objection(ended), IsEmpty());
@@ -92,8 +92,8 @@ TEST(Limits, NoQueueBytesIsUnsupportedWhenNamed) {
 
 TEST(Limits, NoQueueBytesDoesNotSpoilTheOthers) {
   const Scratch scratch;
-  const Ended ended = run_until_decided(scratch, {"run", "p*", "--runs", "3", "--seed", "g1:1"},
-                                        limited(RLIMIT_MSGQUEUE, 0));
+  const Ended ended = run_program(scratch, {"run", "p*", "--runs", "3", "--seed", "g1:1"},
+                                  limited(RLIMIT_MSGQUEUE, 0));
   EXPECT_THAT(objection(ended), IsEmpty());
   EXPECT_EQ(verdict_of(ended, "posix_mq"), "unsupported");
   EXPECT_THAT(ended.out, HasSubstr("RLIMIT_MSGQUEUE"));
@@ -137,8 +137,8 @@ Surroundings with_small(const std::string& directory, const std::string& size) {
 std::optional<Ended> run_with_shared_memory_of(const std::string& size, std::string* refusal) {
   const Scratch scratch;
   try {
-    return run_until_decided(scratch, {"run", "shm_*", "file_log", "--runs", "5", "--seed", "g1:1"},
-                             with_small("/dev/shm", size));
+    return run_program(scratch, {"run", "shm_*", "file_log", "--runs", "5", "--seed", "g1:1"},
+                       with_small("/dev/shm", size));
   } catch (const std::system_error& error) {
     *refusal = error.what();
     return std::nullopt;

@@ -132,11 +132,11 @@ TEST(Streams, AReaderThatLeftKillsNothing) {
 TEST(Streams, ClosedStandardInputIsNoMatter) {
   const Scratch scratch;
   for (const char* launch : {"fork", "exec"}) {
-    const Ended ended = run_until_decided(
-        scratch, {"run", "fifo", "--runs", "3", "--seed", "g1:1", "--launch", launch},
-        {.prepare = []() -> const char* {
-          return ::close(STDIN_FILENO) == 0 ? nullptr : "close";
-        }});
+    const Ended ended =
+        run_program(scratch, {"run", "fifo", "--runs", "3", "--seed", "g1:1", "--launch", launch},
+                    {.prepare = []() -> const char* {
+                      return ::close(STDIN_FILENO) == 0 ? nullptr : "close";
+                    }});
     EXPECT_THAT(objection(ended), IsEmpty()) << launch;
   }
 }
@@ -173,8 +173,8 @@ void give_to_ordinary(const std::string& path) {
 TEST(OrdinaryUser, TorturesEverything) {
   const Scratch scratch;
   give_to_ordinary(scratch.path());
-  const Ended ended = run_until_decided(scratch, {"run", "--runs", "3", "--seed", "g1:1"},
-                                        {.prepare = become_ordinary});
+  const Ended ended =
+      run_program(scratch, {"run", "--runs", "3", "--seed", "g1:1"}, {.prepare = become_ordinary});
   EXPECT_THAT(objection(ended), IsEmpty());
   EXPECT_THAT(run_directories(scratch), IsEmpty());
 }

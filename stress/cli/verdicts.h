@@ -7,13 +7,9 @@
 
 namespace ipctorture {
 
-// Runs again while the verdict is merely inconclusive, three times at most: a loaded machine can
-// spoil one of a few scenarios. Three scenarios cannot have an occasion for every promise to be
-// broken either; that alone is no reason to run again.
-Ended run_until_decided(const Scratch& scratch, const std::vector<std::string>& arguments,
-                        const Surroundings& surroundings = {});
-
-// Why this is no pass: empty for the exit code 0, and for 2 where only occasions were missing.
+// Why this is no pass: empty for the exit code 0, and for 2 where each reason is a want of
+// occasions (a few scenarios cannot have one for every term) or a load of the machine that the run
+// names.
 std::string objection(const Ended& ended);
 
 // Why this is no orderly end, whatever the verdict: killed by a signal, hanging, an exit code that
