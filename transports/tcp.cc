@@ -85,7 +85,7 @@ class Tcp final : public Transport {
     if (::listen(listener.get(), listen_backlog) != 0) throw_system_error("listen", "127.0.0.1");
     Descriptor claim = publish_port(meeting, index, listener.get());
     return std::make_unique<MeshConsumer>(Wire::frames, std::move(listener), std::move(claim),
-                                          options_, message_max_bytes);
+                                          options_, index, message_max_bytes);
   }
 
   std::unique_ptr<Endpoint> connect_as(const Rendezvous& meeting, unsigned index,

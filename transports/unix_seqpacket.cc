@@ -62,7 +62,7 @@ class UnixSeqpacket final : public Transport {
     if (role == Role::consumer) {
       return std::make_unique<MeshConsumer>(Wire::packets,
                                             publish_unix_socket(meeting, index, SOCK_SEQPACKET),
-                                            Descriptor(), options_, message_max_bytes);
+                                            Descriptor(), options_, index, message_max_bytes);
     }
     std::vector<Descriptor> sockets;
     for (unsigned consumer = 0; consumer < options_.consumers; ++consumer) {

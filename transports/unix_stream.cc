@@ -69,7 +69,7 @@ class UnixStream final : public Transport {
     if (role == Role::consumer) {
       return std::make_unique<MeshConsumer>(Wire::frames,
                                             publish_unix_socket(meeting, index, SOCK_STREAM),
-                                            Descriptor(), options_, message_max_bytes);
+                                            Descriptor(), options_, index, message_max_bytes);
     }
     std::vector<Descriptor> sockets;
     for (unsigned consumer = 0; consumer < options_.consumers; ++consumer) {

@@ -75,6 +75,10 @@ void Rendezvous::await(unsigned index, Deadline deadline) const {
   }
 }
 
+void Rendezvous::withdraw(const Options& options, unsigned index) noexcept {
+  ::unlink((options.directory + "/" + entry_name(options.name, index)).c_str());
+}
+
 void Rendezvous::remove(const Options& options) noexcept {
   for (unsigned index = 0; index < options.consumers; ++index) {
     const std::string path = options.directory + "/";

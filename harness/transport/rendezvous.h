@@ -33,6 +33,9 @@ class Rendezvous {
   // Returns when the entry is there. Throws std::system_error, ETIMEDOUT at the deadline.
   void await(unsigned index, Deadline deadline) const;
 
+  // Removes the entry of consumer `index`, once nobody can still be waiting for it: a producer that
+  // comes later would wait in vain.
+  static void withdraw(const Options& options, unsigned index) noexcept;
   // Removes every entry of these Options; idempotent.
   static void remove(const Options& options) noexcept;
 

@@ -8,6 +8,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "harness/transport/rendezvous.h"
+
 namespace ipctorture {
 namespace {
 
@@ -167,11 +169,12 @@ IoResult MeshProducer::close(Deadline) {
 // --- consumer ------------------------------------------------------------------------------------
 
 MeshConsumer::MeshConsumer(Wire wire, Descriptor listener, Descriptor claim, const Options& options,
-                           std::size_t message_max)
+                           unsigned index, std::size_t message_max)
     : wire_(wire),
       listener_(std::move(listener)),
       claim_(std::move(claim)),
-      token_(options.token),
+      options_(options),
+      index_(index),
       message_max_(message_max),
       seen_(options.producers) {
   // accept(2) must never wait: who was announced by poll(2) may have gone again.
@@ -305,13 +308,15 @@ void MeshConsumer::hear_hello(Inlet& inlet) {
   if (inlet.hello_bytes < sizeof(Hello)) return;
   Hello hello;
   std::memcpy(&hello, inlet.hello.data(), sizeof hello);
-  if (hello.token != token_ || hello.producer >= seen_.size() || seen_[hello.producer]) {
+  if (hello.token != options_.token || hello.producer >= seen_.size() || seen_[hello.producer]) {
     inlet.end();
     return;
   }
   inlet.memory = std::make_unique_for_overwrite<std::byte[]>(memory_bytes());
   seen_[hello.producer] = true;
   if (std::find(seen_.begin(), seen_.end(), false) != seen_.end()) return;
+  // In this order: who still finds the entry finds the port its own, or nobody there.
+  Rendezvous::withdraw(options_, index_);
   listener_.reset();
   claim_.reset();
   for (Inlet& other : inlets_) {

@@ -5,10 +5,9 @@
 //    pass over one whose socket is full; so a slow consumer delays nobody, and what was bound to a
 //    consumer that leaves or dies is lost with it.
 //  - A consumer accepts connections whenever it waits, not only in attach, so attaches need not
-//  wait
-//    for each other. A connection counts once it has said Hello with the run's token. When each of
-//    Options::producers has been seen, the listening socket closes, and when the last connection
-//    ends the consumer answers `closed`.
+//    wait for each other. A connection counts once it has said Hello with the run's token. When
+//    each of Options::producers has been seen, the listening socket closes and its entry goes
+//    (nobody else can come), and when the last connection ends the consumer answers `closed`.
 //  - No producer starves: a consumer reads every ready connection once, then deals out in turn what
 //    it has before it reads again.
 //  - A peer's word is never trusted: lengths are bounded before use, memory depends on the contract
@@ -74,9 +73,10 @@ class MeshProducer final : public Endpoint {
 // A consumer's endpoint.
 class MeshConsumer final : public Endpoint {
  public:
-  // `listener`: listening. `claim`: closed together with it (the lock of a published port).
+  // `listener`: listening, as the entry `index` of the Rendezvous. `claim`: closed together with it
+  // (the lock of a published port).
   MeshConsumer(Wire wire, Descriptor listener, Descriptor claim, const Options& options,
-               std::size_t message_max);
+               unsigned index, std::size_t message_max);
 
   IoResult send(std::span<const std::byte>, SendOptions, Deadline) override;  // EBADF
   IoResult receive(std::span<std::byte> buffer, Deadline deadline) override;
@@ -110,7 +110,8 @@ class MeshConsumer final : public Endpoint {
 
   Wire wire_;
   Descriptor listener_, claim_;
-  std::uint64_t token_;
+  const Options options_;
+  unsigned index_;
   std::size_t message_max_;
   std::vector<bool> seen_;  // [producer]
   std::vector<Inlet> inlets_;
