@@ -13,13 +13,15 @@
 //    has unread data (nothing ever flows back to a producer), and a reader that reads nothing for
 //    about 100 seconds after the sender left (the kernel then gives up an orphaned connection,
 //    tcp_orphan_retries).
+//  - Both buffers have a size of our own: what they hold goes with a consumer that dies, and the
+//    kernel would let them grow (tcp_rmem, tcp_wmem) to some megabytes here and 32 there. That of
+//    the listener is inherited by its connections, and must stand before they are made: the window
+//    that they can offer is agreed upon then.
 //  - A consumer that leaves is noticed by its producers only when the answer to what they send next
 //    comes back: what they send until then is lost with it.
-//  - The send buffer is set, or the kernel would let it grow to megabytes before a sender notices
-//  that
-//    its consumer does not keep up. poll(2) promises room when a third of it is empty: sized so
-//    that the largest message fits in there, if net.core.wmem_max allows. By default (208 KiB) it
-//    does not: so `now` is promised for what a third of the smallest buffer holds.
+//  - poll(2) promises room when a third of the send buffer is empty: sized so that the largest
+//    message fits in there, if net.core.wmem_max allows. By default (208 KiB) it does not: so `now`
+//    is promised for what a third of the smallest buffer holds.
 //  - A socket whose peer left kills the writer with SIGPIPE, unless it says MSG_NOSIGNAL.
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -41,6 +43,13 @@ constexpr int listen_backlog = 128;
 // What is asked for at the least; every usual net.core.wmem_max grants it, and twice the number.
 constexpr std::size_t send_buffer_min_bytes = 128 * 1024;
 
+constexpr std::size_t receive_buffer_bytes = 512 * 1024;
+// What can be on its way from one producer: both buffers (the kernel grants twice what was asked
+// for, and takes the segment of up to 64 KiB with which they overflow) and what was read ahead.
+constexpr std::size_t in_flight_max_bytes = 2 * (2 * message_max_bytes) + 2 * receive_buffer_bytes +
+                                            2 * 64 * 1024 +
+                                            FrameReader::memory_bytes(message_max_bytes);
+
 constexpr Contract contract{
     .delivery = Delivery::exactly_once,
     .ordering = Ordering::per_producer,
@@ -56,9 +65,8 @@ constexpr Contract contract{
     .accepted_survives_close = true,
     .survives_producer_death = true,
     .survives_consumer_death = true,
-    // Of the dead consumer: from each producer what both buffers hold, at most 6 MiB each by the
-    // kernel's defaults, in the smallest frames.
-    .lost_per_death_max = 8 * (12 * 1024 * 1024 / frame_overhead),
+    // Of the dead consumer: from each producer, in the smallest frames.
+    .lost_per_death_max = 8 * (in_flight_max_bytes / frame_overhead),
     .hostile = Hostile::only_errors,
     .may_share_address_space = true,
 };
@@ -82,6 +90,10 @@ class Tcp final : public Transport {
  private:
   std::unique_ptr<Endpoint> listen_as(const Rendezvous& meeting, unsigned index) const {
     Descriptor listener = bind_loopback(SOCK_STREAM);
+    const int bytes = receive_buffer_bytes;
+    if (::setsockopt(listener.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) != 0) {
+      throw_system_error("setsockopt", "SO_RCVBUF");
+    }
     if (::listen(listener.get(), listen_backlog) != 0) throw_system_error("listen", "127.0.0.1");
     Descriptor claim = publish_port(meeting, index, listener.get());
     return std::make_unique<MeshConsumer>(Wire::frames, std::move(listener), std::move(claim),
