@@ -59,7 +59,7 @@ TEST_P(Mesh, TheEntryGoesWithTheLastProducerThatIsExpected) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, Mesh, ::testing::Values("tcp", "unix_stream", "unix_seqpacket"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& each) { return std::string(each.param); });
 
 class Strangers : public Mesh {
  protected:
@@ -100,7 +100,7 @@ TEST_P(Strangers, DoNotHoldUpAReceiveAndAreFew) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Unix, Strangers, ::testing::Values("unix_stream"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& each) { return std::string(each.param); });
 
 }  // namespace
 }  // namespace ipctorture
