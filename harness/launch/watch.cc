@@ -92,7 +92,8 @@ std::optional<ThreadSample> sample_thread(pid_t pid, pid_t tid) {
   if (state == std::string::npos) return std::nullopt;
   ThreadSample sample;
   const char letter = status[std::min(state + 7, status.size() - 1)];
-  sample.asleep = letter == 'S' || letter == 'D' || letter == 'T';
+  sample.asleep = letter == 'S' || letter == 'T';
+  sample.blocked = letter == 'D';
   sample.switches = number_after(status, "\nvoluntary_ctxt_switches:") +
                     number_after(status, "\nnonvoluntary_ctxt_switches:");
   const std::string schedstat = read_small(task_path(pid, tid, "schedstat"));
@@ -166,7 +167,10 @@ void Watch::observe(Watched& watched, int number, Instant now) {
   const bool still = watched.known && sample->asleep && watched.sample.asleep &&
                      head == watched.head && sample->switches == watched.sample.switches;
   if (watched.known) {
-    const std::int64_t starved = sample->starved_ns - watched.sample.starved_ns;
+    std::int64_t starved = sample->starved_ns - watched.sample.starved_ns;
+    // A close(2) that waits for a grace period of the kernel took seconds on a loaded machine.
+    const bool same = sample->switches == watched.sample.switches;
+    if (sample->blocked && watched.sample.blocked && same) starved = now - watched.taken;
     if (starved >= starved_noted_ns) {
       add({.fact = Fact::starved,
            .lane = number,

@@ -2,7 +2,8 @@
 // evidence that liveness oracles need; judges nothing itself.
 //
 // A thread is called asleep between two samples when it was not runnable at either and neither its
-// context switch counts nor its journal moved: then it did not run in between.
+// context switch counts nor its journal moved: then it did not run in between. One that waits for
+// the kernel itself (state D) is held up by the machine, as one that is runnable and does not run.
 #pragma once
 
 #include <sys/types.h>
@@ -21,7 +22,8 @@
 namespace ipctorture {
 
 struct ThreadSample {
-  bool asleep = false;  // in an interruptible or uninterruptible sleep, or stopped
+  bool asleep = false;   // in an interruptible sleep, or stopped
+  bool blocked = false;  // in an uninterruptible sleep: waits for the kernel itself, not for a peer
   std::uint64_t switches = 0;
   std::int64_t starved_ns = 0;
 };
