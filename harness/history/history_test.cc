@@ -88,7 +88,9 @@ INSTANTIATE_TEST_SUITE_P(
         Breakage{"evidence_backwards",
                  [](Small& s) { s.history.evidence.push_back({.from = 5, .to = 4}); }},
         Breakage{"unknown_fact",
-                 [](Small& s) { s.history.evidence.push_back({.fact = static_cast<Fact>(15)}); }}),
+                 [](Small& s) {
+                   s.history.evidence.push_back({.fact = static_cast<Fact>(fact_count)});
+                 }}),
     [](const auto& parameter) { return std::string(parameter.param.name); });
 
 TEST(HistoryFaults, AreBounded) {

@@ -16,6 +16,12 @@ std::vector<pid_t> children_of(pid_t parent) {
   return children;
 }
 
+// Gone, dead and not yet reaped, or a sanitizer's symbolizer.
+bool is_not_left_behind(pid_t pid) {
+  const std::string name = process_name(pid);
+  return name.empty() || name == "llvm-symbolizer" || name == "addr2line";
+}
+
 }  // namespace
 
 std::string process_name(pid_t pid) {
@@ -28,19 +34,22 @@ std::string process_name(pid_t pid) {
   return state == 'Z' || state == 'X' ? "" : line.substr(begin + 1, end - begin - 1);
 }
 
-std::vector<pid_t> find_strays(std::span<const pid_t> workers) {
-  std::vector<pid_t> strays = children_of(::getpid());
-  std::erase_if(strays, [&](pid_t pid) {
+std::vector<pid_t> find_orphans(std::span<const pid_t> workers) {
+  std::vector<pid_t> orphans = children_of(::getpid());
+  std::erase_if(orphans, [&](pid_t pid) {
     return std::find(workers.begin(), workers.end(), pid) != workers.end();
   });
+  std::erase_if(orphans, is_not_left_behind);
+  return orphans;
+}
+
+std::vector<pid_t> find_strays(std::span<const pid_t> workers) {
+  std::vector<pid_t> strays = find_orphans(workers);
   for (const pid_t worker : workers) {
-    const std::vector<pid_t> children = children_of(worker);
+    std::vector<pid_t> children = children_of(worker);
+    std::erase_if(children, is_not_left_behind);
     strays.insert(strays.end(), children.begin(), children.end());
   }
-  std::erase_if(strays, [](pid_t pid) {
-    const std::string name = process_name(pid);
-    return name.empty() || name == "llvm-symbolizer" || name == "addr2line";
-  });
   return strays;
 }
 

@@ -13,8 +13,9 @@
 
 namespace ipctorture {
 
-// Living children of this process that are no workers, and children of the workers. The symbolizer
-// that a sanitizer keeps is none of them.
+// Living children of this process that are no workers.
+std::vector<pid_t> find_orphans(std::span<const pid_t> workers);
+// Those, and living children of the workers. The symbolizer that a sanitizer keeps is none of them.
 std::vector<pid_t> find_strays(std::span<const pid_t> workers);
 std::string process_name(pid_t pid);  // empty when it is gone, or waits to be reaped
 

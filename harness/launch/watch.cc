@@ -118,7 +118,7 @@ void Watch::begin(std::vector<Lane> lanes, std::uint64_t lane_records) {
   lane_records_ = lane_records;
   for (const Lane lane : lanes) lanes_.push_back({.lane = lane});
   evidence_.clear();
-  last_tick_ = monotonic_now();
+  began_ = last_tick_ = monotonic_now();
   if (looked_ == 0 || last_tick_ - looked_ >= look_again_ns) {
     remember_pressure(last_tick_, gauge_.read());
   }
@@ -239,6 +239,8 @@ bool Watch::nothing_can_move() const {
 
 std::vector<Evidence> Watch::take_evidence() {
   for (std::size_t i = 0; i < lanes_.size(); ++i) end_sleep(lanes_[i], static_cast<int>(i));
+  const Instant now = monotonic_now();
+  if (now - began_ >= sample_every_ns) look_for_pressure(now);
   return std::exchange(evidence_, {});
 }
 

@@ -79,7 +79,7 @@ class Watch {
   void observe(Watched& watched, int number, Instant now);
   void end_sleep(Watched& watched, int number);
 
-  // A scenario that is over before the first tick reads no counters; these are never older than
+  // A scenario that is over before the first sample reads no counters; these are never older than
   // this at its begin, so that what happened long before excuses nothing.
   static constexpr std::int64_t look_again_ns = 1'000'000'000;
   void remember_pressure(Instant now, const PressureCounts& counts);
@@ -92,7 +92,7 @@ class Watch {
   std::vector<Watched> lanes_;
   std::uint64_t lane_records_ = 0;
   std::vector<Evidence> evidence_;
-  Instant last_tick_ = 0;
+  Instant began_ = 0, last_tick_ = 0;
 };
 
 }  // namespace ipctorture

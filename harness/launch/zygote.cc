@@ -204,7 +204,7 @@ class Zygote {
     }
     // A worker that was killed could not end what it had started: that is nobody's leak.
     if (!disorder) return;
-    for (const pid_t orphan : find_strays(workers())) ::kill(orphan, SIGKILL);
+    for (const pid_t orphan : find_orphans(workers())) ::kill(orphan, SIGKILL);
   }
 
   void report(unsigned slot, int status, int error) {
