@@ -18,7 +18,7 @@ using testing::SizeIs;
 
 constexpr std::int64_t ms = 1'000'000;
 
-const Registration named_one{.name = "one", .contract = {.message_max = 4096}};
+const Registration named_one{.name = "one", .contract = {.capacity_max = 64, .message_max = 4096}};
 const Registration named_two{.name = "two", .contract = {.message_max = 4096}};
 const Registration inherited{.name = "inherited",
                              .contract = {.message_max = 4096, .attach = AttachBy::inherited}};

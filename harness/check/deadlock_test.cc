@@ -50,6 +50,18 @@ TEST(Deadlock, ACloseThatNeverReturns) {
   EXPECT_EQ(b.judge(Promise::deadlock).symptom, "asleep in close");
 }
 
+// Seen on udp: closing an inotify descriptor took the kernel of an overloaded machine four seconds.
+TEST(Deadlock, AnAttachThatReturnsInTheEndWasMerelySlow) {
+  HistoryBuilder b(1, 1);
+  b.add(0, Op::attach, Outcome::ok, 1_ms, 4100_ms, DeadlineMode::at);
+  b.add(1, Op::attach, Outcome::ok, 1_ms, 2_ms, DeadlineMode::at);
+  b.evidence(Fact::no_progress, -1, 2_ms, 4002_ms);
+  EXPECT_EQ(b.judge(Promise::deadlock).verdict, Verdict::inconclusive);
+  b.records(0)[0].returned = 0;
+  b.records(0)[0].outcome = static_cast<std::uint8_t>(Outcome::unknown);
+  EXPECT_EQ(b.judge(Promise::deadlock).symptom, "no progress in attach");
+}
+
 TEST(Deadlock, NobodyIsTold) {
   HistoryBuilder b(1, 1);
   b.contract.reports_closed = true;

@@ -48,13 +48,14 @@ std::vector<Term> of_order(const Contract& c) {
       .take();
 }
 
+// Where the kernel decides how much fits, that may be megabytes (tcp), which no scenario of a short
+// run fills: refusals are judged there, but not demanded.
 std::vector<Term> of_refusal(const Contract& c) {
-  const bool may_stay_full = c.when_full == WhenFull::rejects && c.capacity_max == 0;
   const bool fills = c.when_full == WhenFull::blocks || c.when_full == WhenFull::rejects;
   return Terms()
       .add(Term::attaches)
       .add(Term::oversize_refused, c.message_max <= oversize_attempted_max)
-      .add(Term::room_found, competing(c) && fills && !may_stay_full)
+      .add(Term::room_found, competing(c) && fills && c.capacity_max > 0)
       .add(Term::full_exact, c.exact_full && competing(c))
       .add(Term::empty_exact, c.exact_empty)
       .take();

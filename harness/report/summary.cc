@@ -111,15 +111,15 @@ std::string fairness_line(const CampaignTally& tally) {
   if (const auto* t = most_of(tally, overtakes)) {
     parts.push_back(fmt::format("one was overtaken {} times ({})", overtakes(*t), t->transport));
   }
-  const auto producers = [](const TransportTally& t) { return 1 - t.fairness.producers.least; };
-  const auto consumers = [](const TransportTally& t) { return 1 - t.fairness.consumers.least; };
-  if (const auto* t = most_of(tally, producers)) {
-    parts.push_back(
-        fmt::format("Jain's index {:.2f} of producers ({})", 1 - producers(*t), t->transport));
-  }
-  if (const auto* t = most_of(tally, consumers)) {
-    parts.push_back(fmt::format("{:.2f} of consumers ({})", 1 - consumers(*t), t->transport));
-  }
+  const auto share = [&](const char* whose, FairnessTally::Shares FairnessTally::* shares) {
+    const auto lack = [&](const TransportTally& t) { return 1 - (t.fairness.*shares).least; };
+    const auto* t = most_of(tally, lack);
+    if (t == nullptr) return;
+    parts.push_back(fmt::format("Jain's index of {} {:.2f} ({})", whose,
+                                (t->fairness.*shares).least, t->transport));
+  };
+  share("producers", &FairnessTally::producers);
+  share("consumers", &FairnessTally::consumers);
   if (parts.empty()) return {};
   return fmt::format("least even: {}\n", fmt::join(parts, ", "));
 }

@@ -126,7 +126,7 @@ TEST(VerdictDetails, SayWhereServingWasLeastEven) {
   tally.transports[1].fairness = {.wait_ns = 7, .producers = {4, 0.61, 0.9}};
   EXPECT_THAT(verdict_details(tally, {}),
               HasSubstr("\nleast even: a message waited 41ms (pipe), one was overtaken 14 times "
-                        "(pipe), Jain's index 0.61 of producers (tcp)\n"));
+                        "(pipe), Jain's index of producers 0.61 (tcp)\n"));
 }
 
 }  // namespace

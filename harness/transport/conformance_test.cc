@@ -87,6 +87,17 @@ void favour(Promise promise, const Contract& contract, Scenario& s) {
       ask(s.send_deadlines, 300);
       ask(s.receive_deadlines, 300);
       break;
+    case Promise::delivery: {
+      // A producer that leaves while the others go on, and what it sent still waits.
+      const bool by_itself = contract.reports_closed || contract.producers_max < 2;
+      if (by_itself || s.workload != Workload::stream) break;
+      s.producers = std::max(s.producers, 2u);
+      s.early_producers = 1;
+      s.late_producers = s.late_consumers = 0;
+      s.messages = std::min<std::uint64_t>(s.messages, 50);
+      s.consumer_delay_us = 200;
+      break;
+    }
     case Promise::latest_value:
       s.repeat_permille = 300;
       break;

@@ -9,7 +9,7 @@ namespace {
 // the checkers saw of the load (check/timeline.cc, check/deadlines.cc).
 bool excuses(const std::string& reason) {
   constexpr std::string_view known[] = {
-      "no occasion to break it in", "; but others used ", "; but the machine was under pressure",
+      "no occasion to break it in", "; but others used ", "; but the machine was under ",
       "; but the machine was busy", "; but workers or the supervisor were kept from running"};
   return std::any_of(std::begin(known), std::end(known), [&](std::string_view words) {
     return reason.find(words) != std::string::npos;
