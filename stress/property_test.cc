@@ -47,7 +47,7 @@ std::vector<Scenario> simpler(const Scenario& scenario, const Contract& contract
     s.late_consumers = s.late_producers = s.early_producers = s.early_consumers = 0;
   });
   offer([](Scenario& s) { s.fill_first = s.handoff = false; });
-  offer([](Scenario& s) { s.size_count = 1; });
+  offer([](Scenario& s) { s.size_count = 1, std::fill(s.sizes.begin() + 1, s.sizes.end(), 0u); });
   offer([](Scenario& s) { s.pinning = Pinning::none, s.nice_max = s.starved_worker = 0; });
   offer([](Scenario& s) { s.oversize_permille = s.repeat_permille = 0; });
   offer([](Scenario& s) { s.counter_start = 0; });
@@ -69,11 +69,16 @@ rc::Gen<Scenario> scenarios(const Registration& registration) {
 // What RC_PARAMS says goes before what this file says. Mixed with the name: transports are to
 // differ.
 rc::detail::TestParams params_for(std::string_view name, int scenarios_tried) {
-  const char* wanted = std::getenv("RC_PARAMS");
-  const std::string_view given = wanted == nullptr ? "" : wanted;
-  rc::detail::TestParams params = rc::detail::configuration().testParams;
-  if (given.find("max_success") == given.npos) params.maxSuccess = scenarios_tried;
-  params.seed = case_seed(given.find("seed") == given.npos ? 1 : params.seed, name, 0);
+  rc::detail::TestParams params;
+  params.maxSuccess = scenarios_tried;
+  params.seed = 1;
+  if (const char* wanted = std::getenv("RC_PARAMS")) {
+    const rc::detail::TestParams& given = rc::detail::configuration().testParams;
+    const std::string_view words = wanted;
+    if (words.find("max_success") != words.npos) params.maxSuccess = given.maxSuccess;
+    if (words.find("seed") != words.npos) params.seed = given.seed;
+  }
+  params.seed = case_seed(params.seed, name, 0);
   return params;
 }
 
