@@ -53,6 +53,7 @@ constexpr Contract kContract{
     .ordering = Ordering::total,
     .fan_out = FanOut::any_consumer,
     .late_consumer = LateConsumer::backlog,
+    .late_producer = true,
     .reports_closed = true,
     .when_full = WhenFull::rejects,
     .capacity_max = 256,

@@ -34,6 +34,7 @@ constexpr Contract contract{
     .ordering = Ordering::per_producer,
     .fan_out = FanOut::any_consumer,
     .late_consumer = LateConsumer::backlog,
+    .late_producer = true,
     .reports_closed = true,
     .when_full = WhenFull::blocks,
     .message_min = 0,

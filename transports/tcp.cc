@@ -54,6 +54,7 @@ constexpr Contract contract{
     .delivery = Delivery::exactly_once,
     .ordering = Ordering::per_producer,
     .fan_out = FanOut::bound_consumer,
+    .late_producer = true,
     .reports_closed = true,
     .when_full = WhenFull::blocks,
     .message_min = 0,

@@ -225,8 +225,8 @@ class ForkedCrew final : public Crew {
     slot.alive = true;
   }
 
-  // Pages that a lane once touched stay, so that the next scenario finds them without a fault; of too
-  // many all are given back.
+  // Pages that a lane once touched stay, so that the next scenario finds them without a fault; of
+  // too many all are given back.
   void release_grown_lanes() {
     std::uint64_t all = 0;
     for (unsigned lane = 0; lane < workers_max; ++lane) {
@@ -250,7 +250,8 @@ class ForkedCrew final : public Crew {
   unsigned first_slot_ = 0;
   unsigned workers_ = 0;
   unsigned lanes_used_ = 0;
-  std::array<std::uint64_t, workers_max> touched_{};  // most records of each lane since it was empty
+  std::array<std::uint64_t, workers_max>
+      touched_{};  // most records of each lane since it was empty
   std::uint32_t heard_ = 0;
 };
 
