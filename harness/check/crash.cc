@@ -30,10 +30,12 @@ std::string stable_manner(const Evidence& e) {
 constexpr std::size_t told_bytes = 500;
 
 std::string beginning(const std::string& report) {
-  return report.size() <= told_bytes ? report : report.substr(0, told_bytes) + " ...";
+  return report.size() <= told_bytes ? report : fmt::format("{} ...", report.substr(0, told_bytes));
 }
 std::string ending(const std::string& output) {
-  return output.size() <= told_bytes ? output : "... " + output.substr(output.size() - told_bytes);
+  return output.size() <= told_bytes
+             ? output
+             : fmt::format("... {}", output.substr(output.size() - told_bytes));
 }
 
 // "heap-use-after-free on address 0x6020 at pc" -> "heap-use-after-free"; numbers become #.

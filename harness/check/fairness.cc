@@ -1,6 +1,7 @@
 // Shares are compared only while all peers were at it: producers from the last one's first send to
 // the first one's last, since each has a quota and in the end all have sent theirs; consumers from
-// when the last one began to listen to the last message. Outside lie late comers and early leavers.
+// when the last one began to listen until the first one closes. Outside lie late comers and early
+// leavers.
 #include "harness/check/fairness.h"
 
 #include <algorithm>
@@ -127,17 +128,20 @@ std::optional<double> jain_of_producers(const Subject& subject, const ChannelInd
 }
 
 std::optional<double> jain_of_consumers(const Subject& subject, const ChannelIndex& channel) {
-  Stamp from = 0;
+  Stamp from = 0, to = Timeline::never;
   for (const ConsumerSide& c : channel.consumers) {
     if (!c.present) continue;
     const auto records = subject.history.lanes[c.lane].records;
-    const auto first = std::find_if(records.begin(), records.end(), [&](const Record& r) {
-      return r.op() == Op::receive && r.channel() == channel.channel;
-    });
-    if (first == records.end()) return std::nullopt;
-    from = std::max(from, first->invoked);
+    const auto first_of = [&](Op op) {
+      return std::find_if(records.begin(), records.end(), [&](const Record& r) {
+        return r.op() == op && r.channel() == channel.channel;
+      });
+    };
+    if (first_of(Op::receive) == records.end()) return std::nullopt;
+    from = std::max(from, first_of(Op::receive)->invoked);
+    if (first_of(Op::close) != records.end()) to = std::min(to, first_of(Op::close)->invoked);
   }
-  return jain_within(subject, channel, channel.consumers, Op::receive, from, Timeline::never);
+  return jain_within(subject, channel, channel.consumers, Op::receive, from, to);
 }
 
 std::optional<double> least(std::optional<double> a, std::optional<double> b) {
