@@ -19,6 +19,8 @@
 #include <optional>
 #include <sstream>
 
+#include "harness/launch/run_directory.h"
+
 namespace ipctorture {
 namespace {
 
@@ -208,7 +210,9 @@ Scratch::Scratch() : path_("/tmp/ict-XXXXXX") {
   if (::mkdtemp(path_.data()) == nullptr) throw_system_error("mkdtemp", path_);
 }
 
+// With the directory goes the record of what a killed run left in the whole system: that first.
 Scratch::~Scratch() {
+  clean_dead_runs(path_, nullptr);
   std::error_code ignored;
   fs::remove_all(path_, ignored);
 }

@@ -20,7 +20,8 @@ namespace ipctorture {
 
 inline constexpr int patience_s = 90;
 
-// A new directory under /tmp, short enough to be a TMPDIR; removed with all that is in it.
+// A new directory under /tmp, short enough to be a TMPDIR; removed with all that is in it, and
+// with what dead runs below it left elsewhere.
 class Scratch {
  public:
   Scratch();
