@@ -131,7 +131,9 @@ TEST(Crash, ASanitizerReportIsAViolationNamedByKindAndFunction) {
 
 TEST(Crash, OfALongOutputTheEndIsTold) {
   HistoryBuilder b = one_message();
-  b.evidence(Fact::died, 1, 0, 50, SIGABRT, std::string(10'000, 'x') + "assertion failed");
+  std::string output(10'000, 'x');
+  output += "assertion failed";
+  b.evidence(Fact::died, 1, 0, 50, SIGABRT, output);
   const std::string what = b.judge(Promise::crash).what;
   EXPECT_LT(what.size(), 1000u);
   EXPECT_TRUE(what.ends_with("xassertion failed")) << what;
