@@ -13,7 +13,7 @@ struct Passage {
   Stamp sent = 0, accepted = 0;     // the send
   Stamp receive = 0, received = 0;  // the receive
 };
-// All of a channel, by the beginning of the send.
+// The first of a channel (131,072 at most), by the beginning of the send.
 std::vector<Passage> passages(const ChannelIndex& channel);
 
 struct Overtakes {
