@@ -42,7 +42,11 @@ std::string innermost(std::string_view text) {
         frame.erase(at, scope.size());
       }
     }
-    frame.resize(std::min({frame.size(), frame.find('('), frame_name_max}));
+    std::size_t arguments = frame.find('(');
+    while (arguments != std::string::npos && arguments > 0 && frame[arguments - 1] == '<') {
+      arguments = frame.find('(', arguments + 1);  // a template's argument: <(Flaw)5>
+    }
+    frame.resize(std::min({frame.size(), arguments, frame_name_max}));
     names += fmt::format("{}{}", told++ == 0 ? "#0 " : " < ", frame);
   }
   return told > 0 ? names : std::string(text.substr(0, text.find('\n')));

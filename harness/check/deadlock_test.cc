@@ -8,11 +8,11 @@ namespace {
 void stuck(HistoryBuilder& b, Stamp at = 500_ms) {
   b.evidence(Fact::deadlocked, -1, 0, at);
   for (int lane = 0; lane < static_cast<int>(b.raw().lanes.size()); ++lane) {
-    b.evidence(
-        Fact::waiting_in, lane, 0, at, 0,
-        "#0  0x00007f1122334455 syscall\n"
-        "#1  0x000055aa00000001 ipctorture::futex_wait(std::atomic<int>&, int)\n"
-        "#2  0x000055aa00000002 ipctorture::(anonymous namespace)::Endpoint::receive(int)\n");
+    b.evidence(Fact::waiting_in, lane, 0, at, 0,
+               "#0  0x00007f1122334455 syscall\n"
+               "#1  0x000055aa00000001 ipctorture::futex_wait(std::atomic<int>&, int)\n"
+               "#2  0x000055aa00000002 ipctorture::(anonymous "
+               "namespace)::Endpoint<(ipctorture::Flaw)5>::receive(int)\n");
     b.evidence(Fact::killed, lane, 0, at + 1);
   }
 }
@@ -26,7 +26,7 @@ TEST(Deadlock, AMessageIsThereAndItsReceiverSleeps) {
   const Finding finding = b.judge(Promise::deadlock);
   EXPECT_EQ(finding.verdict, Verdict::violation);
   EXPECT_EQ(fingerprint(finding), "deadlock/progress/asleep in receive");
-  EXPECT_NE(finding.what.find("receive (#0 syscall < futex_wait < Endpoint::receive)"),
+  EXPECT_NE(finding.what.find("receive (#0 syscall < futex_wait < Endpoint<(Flaw)5>::receive)"),
             std::string::npos)
       << finding.what;
   EXPECT_EQ(b.judge(Promise::delivery).verdict, Verdict::inconclusive)
