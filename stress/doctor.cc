@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/launch/run_directory.h"
+#include "harness/report/json_lines.h"
 #include "harness/report/table.h"
 #include "harness/transport/registry.h"
 #include "stress/checkup.h"
@@ -52,13 +53,13 @@ void print_item(const CheckupItem& item, std::size_t name_width) {
   }
 }
 
-std::string json_line(const CheckupItem& item) {
+std::string as_json_line(const CheckupItem& item) {
   Json json = {{"schema", "ipctorture-doctor/1"},
                {"name", item.name},
                {"state", item.state == State::lacking ? "lacking" : state_text(item.state)},
                {"found", item.found}};
   if (!item.mend.empty() && item.state != State::good) json["mend"] = item.mend;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_line(json);
 }
 
 ExitCode clean() {
@@ -88,7 +89,7 @@ ExitCode doctor(const Settings& settings, Clean clean_too) {
   }
   for (const CheckupItem& item : items) {
     if (json) {
-      print_result(json_line(item));
+      print_result(as_json_line(item));
     } else {
       print_item(item, name_width);
     }

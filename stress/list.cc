@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/check/check.h"
+#include "harness/report/json_lines.h"
 #include "harness/report/table.h"
 #include "stress/selection.h"
 #include "stress/terminal.h"
@@ -54,7 +55,7 @@ Json contract_json(const Contract& c) {
 }
 
 // One line per transport: {"schema": ..., "transport": ..., "contract": {...}, "promises": [...]}.
-std::string json_line(const Registration& registration) {
+std::string as_json_line(const Registration& registration) {
   Json json = {{"schema", "ipctorture-list/1"},
                {"transport", registration.name},
                {"summary", registration.summary},
@@ -67,7 +68,7 @@ std::string json_line(const Registration& registration) {
       json["promises"].push_back(to_string(promise));
     }
   }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_line(json);
 }
 
 // The table has 80 columns: shorter words than the contract's, which --json has.
@@ -114,7 +115,7 @@ ExitCode list_transports(const Settings& settings, const Selection& selection) {
     print_result(table_text(selected, this_terminal(settings).results.width));
     return ExitCode::pass;
   }
-  for (const Selected& one : selected) print_result(json_line(*one.registration));
+  for (const Selected& one : selected) print_result(as_json_line(*one.registration));
   return ExitCode::pass;
 }
 

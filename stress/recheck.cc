@@ -7,6 +7,7 @@
 
 #include "harness/check/check.h"
 #include "harness/report/bundle.h"
+#include "harness/report/json_lines.h"
 #include "harness/report/table.h"
 #include "stress/selection.h"
 #include "stress/terminal.h"
@@ -39,23 +40,19 @@ std::string disagreements(const Judgement& then, const Judgement& now) {
   return text;
 }
 
-std::string_view word(Verdict verdict) {
-  return verdict == Verdict::violation ? "violation" : to_string(verdict);
-}
-
-std::string json_line(const BundleContent& bundle, const Judgement& now, ExitCode code) {
+std::string as_json_line(const BundleContent& bundle, const Judgement& now, ExitCode code) {
   nlohmann::ordered_json json = {
       {"schema", "ipctorture-recheck/1"},    {"transport", bundle.scenario.transport_name()},
-      {"verdict", word(now.verdict())},      {"was", word(bundle.judgement.verdict())},
+      {"verdict", json_word(now.verdict())}, {"was", json_word(bundle.judgement.verdict())},
       {"exit_code", static_cast<int>(code)}, {"promises", nlohmann::ordered_json::array()}};
   for (const Finding& finding : now.findings) {
     nlohmann::ordered_json promise = {{"promise", to_string(finding.promise)},
-                                      {"verdict", word(finding.verdict)},
+                                      {"verdict", json_word(finding.verdict)},
                                       {"occasions", finding.occasions}};
     if (finding.verdict != Verdict::pass) promise["what"] = finding.what;
     json["promises"].push_back(std::move(promise));
   }
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json_line(json);
 }
 
 // A history that was cut cannot be judged again.
@@ -66,8 +63,7 @@ ExitCode tell_cut(const BundleContent& bundle, bool as_json) {
                                        {"verdict", "inconclusive"},
                                        {"exit_code", static_cast<int>(ExitCode::inconclusive)},
                                        {"what", why}};
-  print_result(as_json ? json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
-                       : fmt::format("inconclusive: {}\n", why));
+  print_result(as_json ? json_line(json) : fmt::format("inconclusive: {}\n", why));
   return ExitCode::inconclusive;
 }
 
@@ -97,7 +93,7 @@ ExitCode recheck(const Settings& settings, const std::string& path) {
   const Judgement judgement = judged(path, bundle, registration.contract);
   const ExitCode code = exit_code_of(judgement.verdict(), AskedFor::by_name);
   if (as_json) {
-    print_result(json_line(bundle, judgement, code));
+    print_result(as_json_line(bundle, judgement, code));
     return code;
   }
   print_result(findings_table(judgement, this_terminal(settings).results.width));

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "harness/report/bundle.h"
+#include "harness/report/json_lines.h"
 #include "harness/report/progress.h"
 #include "harness/run_scenario.h"
 #include "harness/scenario/codec.h"
@@ -171,7 +172,7 @@ void tell_as_json(const Count& count, const Again& again, ExitCode code) {
       {"fingerprints", again.fingerprints}, {"other_fingerprints", count.others},
       {"differences", again.differences},   {"exit_code", static_cast<int>(code)}};
   if (!count.unsupported.empty()) json["unsupported"] = count.unsupported;
-  print_result(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  print_result(json_line(json));
 }
 
 }  // namespace

@@ -126,6 +126,7 @@ class Run {
     tell_start();
     const auto load_before = cpu_use();
     std::vector<std::thread> threads;
+    threads.reserve(room_.size());
     for (unsigned i = 0; i < room_.size(); ++i) threads.emplace_back([this, i] { work(i); });
     watch();
     for (std::thread& thread : threads) thread.join();

@@ -120,7 +120,7 @@ std::string RunOutput::write_failure(const ScenarioResult& result, const Finding
       .environment = this_environment(),
       .seed = seed,
       .written = calendar_utc(),
-      .output = said(result.history, {Fact::died, Fact::sanitizer, Fact::attach_failed}),
+      .output = said(result.history, {Fact::died, Fact::sanitizer, Fact::worker_failed}),
       .stacks = said(result.history, {Fact::waiting_in})};
   const std::string path = write_under_free_name(
       fmt::format("{}/{}", path_, bundle_name(result.scenario.transport_name(), finding)), content);

@@ -20,6 +20,7 @@ const Registration& named(const std::string& name, const std::vector<Registratio
     if (registration.name == name) return registration;
   }
   std::vector<std::string> known;
+  known.reserve(all.size());
   for (const Registration& registration : all) known.emplace_back(registration.name);
   const std::string guess = did_you_mean(name, known);
   throw UsageError("unknown transport '" + name + "'" +

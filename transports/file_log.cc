@@ -243,9 +243,10 @@ void Log::give_back(State next) {
   if (punch) next.hole = unneeded;
   commit(next);
   // Without effect where the file system cannot do it. Sleepers are woken for nothing, and rarely.
-  if (punch)
+  if (punch) {
     static_cast<void>(::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                   static_cast<off_t>(hole), static_cast<off_t>(unneeded - hole)));
+  }
   if (next.end == header_bytes && length > kept_bytes)
     static_cast<void>(::ftruncate(fd_.get(), header_bytes));
 }

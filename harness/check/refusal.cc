@@ -65,6 +65,26 @@ void judge_errors(const Subject& subject, const Side& side, Finding& finding) {
   }
 }
 
+// A worker that could not even try, or that an operation threw out: its transport's constructor,
+// send, receive or close answered with an exception.
+void judge_failed_workers(const Subject& subject, Finding& finding) {
+  for (const Evidence& e : subject.history.evidence) {
+    if (e.fact != Fact::worker_failed || e.lane < 0) continue;
+    const auto lane = static_cast<unsigned>(e.lane);
+    const auto records = subject.history.lanes[lane].records;
+    const bool attach_tells = std::any_of(records.begin(), records.end(), [](const Record& r) {
+      return r.op() == Op::attach && r.result() == Outcome::error;
+    });
+    if (attach_tells) continue;
+    Charge c{.symptom = "exception",
+             .what = fmt::format("{} could not go on: {}", subject.lane(lane), e.text),
+             .legal = "only attach may throw; operations answer with an outcome"};
+    if (!records.empty()) c.witness = {{lane, records.size() - 1}};
+    const bool excused = machine_is_short(static_cast<int>(e.value));
+    charge(finding, excused ? Verdict::inconclusive : Verdict::violation, std::move(c));
+  }
+}
+
 void judge_attach(const Subject& subject, Finding& finding) {
   for (unsigned lane = 0; lane < subject.history.lanes.size(); ++lane) {
     const auto records = subject.history.lanes[lane].records;
@@ -74,7 +94,7 @@ void judge_attach(const Subject& subject, Finding& finding) {
       if (r.result() != Outcome::error) continue;
       std::string text = std::strerror(r.detail);
       for (const Evidence& e : subject.history.evidence) {
-        if (e.fact == Fact::attach_failed && e.lane == static_cast<int>(lane)) text = e.text;
+        if (e.fact == Fact::worker_failed && e.lane == static_cast<int>(lane)) text = e.text;
       }
       Charge c{.symptom = "attach error",
                .what = fmt::format("{} could not attach: {}", subject.lane(lane), text),
@@ -95,6 +115,7 @@ void judge_attach(const Subject& subject, Finding& finding) {
 Finding check_refusal(const Subject& subject) {
   Finding finding{.term = fmt::format("when full: {}", to_string(subject.contract.when_full))};
   judge_attach(subject, finding);
+  judge_failed_workers(subject, finding);
   for (const ChannelIndex& channel : subject.channels) {
     for (const ProducerSide& side : channel.producers) {
       if (!side.present) continue;

@@ -39,7 +39,7 @@ TEST(Refusal, ErrorsAreViolationsUnlessTheMachineIsShort) {
 TEST(Refusal, AnAttachThatFails) {
   HistoryBuilder b(1, 1);
   b.add(0, Op::attach, Outcome::error, 1, 2).detail = ENOENT;
-  b.evidence(Fact::attach_failed, 0, 1, 2, ENOENT, "open /x: No such file or directory");
+  b.evidence(Fact::worker_failed, 0, 1, 2, ENOENT, "open /x: No such file or directory");
   const Finding finding = b.judge(Promise::refusal);
   EXPECT_EQ(finding.symptom, "attach error");
   EXPECT_NE(finding.what.find("open /x"), std::string::npos);
@@ -168,6 +168,19 @@ TEST(Refusal, ASenderAsleepBeforeAnEmptyChannel) {
   b.records(1)[2].invoked = 2000_ms;
   b.raw().evidence.pop_back();
   EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::pass) << "room alone is no reason to wake";
+}
+
+// A transport whose constructor throws in a worker leaves no record of an attach.
+TEST(Refusal, AnExceptionOutsideOfAttach) {
+  HistoryBuilder b(1, 1);
+  b.add(1, Op::attach, Outcome::ok, 1, 2);
+  b.evidence(Fact::worker_failed, 0, 1, 2, EINVAL, "made of nothing");
+  b.evidence(Fact::killed, 1, 3, 3);
+  const Finding finding = b.judge(Promise::refusal);
+  EXPECT_EQ(finding.verdict, Verdict::violation);
+  EXPECT_EQ(finding.symptom, "exception");
+  b.raw().evidence.front().value = EAGAIN;  // no thread to be had
+  EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::inconclusive);
 }
 
 }  // namespace

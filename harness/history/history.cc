@@ -156,7 +156,7 @@ std::string LaneHistory::name() const {
 std::string_view to_string(Fact fact) {
   constexpr std::string_view names[fact_count] = {
       "asleep",   "starved",       "machine stalled", "deadlocked", "no progress", "killed",
-      "died",     "attach failed", "leaked",          "sanitizer",  "waiting in",  "loaded",
+      "died",     "worker failed", "leaked",          "sanitizer",  "waiting in",  "loaded",
       "pressure", "interrupted",   "truncated",       "not started"};
   const auto index = static_cast<unsigned>(fact);
   return index < fact_count ? names[index] : "?";

@@ -38,7 +38,7 @@ enum class Fact : std::uint8_t {
   no_progress,  // nothing was completed from..to, and something was awaited
   killed,       // lane: ended by the harness with SIGKILL; value: why (KillReason)
   died,  // lane: ended by itself; value: wait status (signal or exit code), text: what it said
-  attach_failed,  // lane; text
+  worker_failed,  // lane: attach threw, or something else did; value: errno; text
   leaked,         // value: how many; text: what ("descriptors", "name /dev/shm/...")
   sanitizer,      // lane; text: first lines of the report
   waiting_in,     // lane: the stack or wait channel of the moment; text

@@ -234,9 +234,10 @@ class Engine::Implementation {
     return scenario.launch == Launch::exec ? exec_ : forked_;
   }
 
-  // A new one after a failure of the harness. Its zygote is forked late then, among threads: that
-  // takes nothing but time, since it does not use what they might have locked. It dies with the
-  // thread that made it, which is the one that uses this engine.
+  // A new one after a failure of the harness. Its zygote is forked late then, among threads. The
+  // allocator stands that (glibc), other locks of the C++ library in theory do not: a worker that
+  // hung at one would be told as hanging. The zygote dies with the thread that made it, which is
+  // the one that uses this engine.
   Crew& ready_crew(const Scenario& scenario) {
     std::unique_ptr<Crew>& crew = crew_of(scenario);
     if (crew == nullptr && scenario.launch == Launch::exec) {
@@ -250,6 +251,8 @@ class Engine::Implementation {
   void perform(CrewJob& job, const Contract& contract, Run& result) {
     const Scenario& scenario = job.scenario;
     Crew& crew = ready_crew(scenario);
+    // What earlier scenarios left, whose resources nobody counted, is not this one's leak.
+    if (scenario.count_resources) crew.end_strays();
     try {
       crew.start(job);
     } catch (const std::system_error& e) {
@@ -259,6 +262,7 @@ class Engine::Implementation {
       return;
     }
     std::vector<Lane> lanes;
+    lanes.reserve(scenario.lanes());
     for (unsigned lane = 0; lane < scenario.lanes(); ++lane) lanes.push_back(crew.lane(lane));
     announce(&crew, scenario);
     watch_.begin(lanes, crew.lane_records());
@@ -297,7 +301,7 @@ class Engine::Implementation {
       lane.records = {lanes[number].records(), head + (open ? 1 : 0)};
       history.lanes.push_back(std::move(lane));
       if (lanes[number].state() == LaneState::failed) {
-        history.evidence.push_back({.fact = Fact::attach_failed,
+        history.evidence.push_back({.fact = Fact::worker_failed,
                                     .lane = static_cast<int>(number),
                                     .value = static_cast<std::uint64_t>(header.error),
                                     .text = error_text(header)});
@@ -330,11 +334,20 @@ class Engine::Implementation {
         history.evidence.push_back(std::move(leak));
       }
     }
-    if (!job.scenario.count_resources || crew_of(job.scenario) == nullptr) return;
-    const Strays strays = crew_of(job.scenario)->end_strays();
-    if (strays.count > 0) {
+    if (job.scenario.count_resources) account_for_strays(crew_of(job.scenario), history);
+  }
+
+  // What was found until now must not be lost when the zygote is: then the scenario is doubted.
+  void account_for_strays(std::unique_ptr<Crew>& crew, History& history) {
+    if (crew == nullptr) return;
+    try {
+      const Strays strays = crew->end_strays();
+      if (strays.count == 0) return;
       history.evidence.push_back(
           {.fact = Fact::leaked, .value = strays.count, .text = "process " + strays.name});
+    } catch (const std::exception& e) {
+      crew.reset();
+      history.evidence.push_back({.fact = Fact::truncated, .to = watch_.stamp(), .text = e.what()});
     }
   }
 

@@ -69,6 +69,10 @@ class ExecCrew final : public Crew {
     for (unsigned i = 0; i < workers_.size(); ++i) {
       Worker& worker = workers_[i];
       std::error_code error;
+      if (!worker.not_started.empty()) {
+        exits.push_back({.worker = i, .status = -1, .text = std::move(worker.not_started)});
+        worker.not_started.clear();
+      }
       if (worker.gone || worker.child.running(error)) continue;
       worker.gone = true;
       const int status = worker.child.native_exit_code();
@@ -94,6 +98,7 @@ class ExecCrew final : public Crew {
     process::opstream input;  // stays open: a worker may take its end as the supervisor's end
     Descriptor output;
     bool gone = false;
+    std::string not_started;  // why, until it is told
   };
 
   bool is_done(unsigned worker) const {
@@ -116,11 +121,12 @@ class ExecCrew final : public Crew {
       worker.child =
           process::child(program_, process::args = {"worker"},
                          process::std_in<worker.input, (process::std_out & process::std_err)> sink);
-    } catch (...) {
-      ::fclose(sink);
-      throw;
+    } catch (const std::system_error& e) {  // no process, or no descriptor, to be had
+      worker.gone = true;
+      worker.not_started = e.what();
     }
     ::fclose(sink);
+    if (worker.gone) return;
     worker.input << line << std::flush;
   }
 

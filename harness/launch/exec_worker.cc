@@ -127,7 +127,11 @@ int run_exec_worker() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   // What the supervisor ignores is inherited; a transport is to find what a program finds at first.
   for (const int signal : {SIGPIPE, SIGXFSZ}) ::signal(signal, SIG_DFL);
-  ::signal(SIGINT, SIG_IGN);  // the supervisor decides when to end
+  // The supervisor decides when to end, also where a signal goes to the whole group.
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::signal(signal, SIG_IGN);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
   try {
     StartLine start = parse_start_line(read_line());
     const Registration* registration = find_registration(start.scenario.transport_name());

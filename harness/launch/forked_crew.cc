@@ -3,6 +3,7 @@
 // Everyone dies with the one above: PR_SET_PDEATHSIG, checked against a parent that died before it
 // was set.
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <stdexcept>
 
@@ -26,7 +28,8 @@ namespace ipctorture {
 namespace {
 
 constexpr unsigned handles_max = descriptors_per_message / 2;  // per channel
-constexpr std::uint64_t kept_records = 1u << 21;  // in all lanes: 64 MiB of pages already there
+constexpr std::chrono::seconds sweep_patience{10};  // a sweep takes 4 s at most, and the machine
+constexpr std::uint64_t kept_records = 1u << 21;    // in all lanes: 64 MiB of pages already there
 
 PlainOptions to_plain(const Options& options) {
   PlainOptions plain{};
@@ -61,6 +64,11 @@ class ForkedCrew final : public Crew {
   }
 
   ~ForkedCrew() override {
+    try {
+      end_strays();  // also those that nobody asked for
+    } catch (const std::exception&) {
+      // No zygote, no strays of its own: they went to whoever adopts orphans here.
+    }
     socket_.reset();
     ::kill(zygote_, SIGKILL);  // its workers die with it
     ::waitpid(zygote_, nullptr, 0);
@@ -124,8 +132,14 @@ class ForkedCrew final : public Crew {
     if (!send_with_descriptors(socket_.get(), &order, sizeof order, {})) {
       throw_system_error("sendmsg", "zygote");
     }
+    const Deadline deadline = Deadline::in(sweep_patience);
     for (ExitMessage message;;) {
-      if (!receive(message, 0)) continue;  // a signal
+      pollfd answer{socket_.get(), POLLIN, 0};
+      ::poll(&answer, 1, deadline.poll_ms());
+      if (!receive(message, MSG_DONTWAIT)) {
+        if (deadline.passed()) throw std::runtime_error("the zygote does not answer");
+        continue;
+      }
       if (message.slot == sweep_slot) {
         const std::size_t length = ::strnlen(message.name, sizeof message.name);
         return {.count = static_cast<unsigned>(message.status), .name = {message.name, length}};

@@ -58,6 +58,7 @@ std::string output_of(std::vector<std::string> words, int patience_ms) {
   ::posix_spawn_file_actions_adddup2(&actions, to.get(), 1);
   ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   pid_t pid = -1;

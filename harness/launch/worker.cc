@@ -75,15 +75,17 @@ class FreeStage final : public Stage {
 
 std::vector<Descriptor> duplicate(const std::vector<Descriptor>& handles) {
   std::vector<Descriptor> copies;
+  copies.reserve(handles.size());
   for (const Descriptor& handle : handles) {
     copies.push_back(own_descriptor(::fcntl(handle.get(), F_DUPFD_CLOEXEC, 0), "fcntl", "handle"));
   }
   return copies;
 }
 
-void fail_lane(Lane lane, int error, const char* what) {
+void fail_lane(Lane lane, Stage& stage, int error, const char* what) {
   lane.header().error = error;
   std::strncpy(lane.header().error_text, what, sizeof lane.header().error_text - 1);
+  stage.enter(LaneState::failed);
 }
 
 // One lane, on the calling thread.
@@ -107,11 +109,26 @@ void run_lane(const WorkerJob& job, const LanePlan& plan,
     }
     work(lane_job, stage);
   } catch (const std::system_error& e) {
-    fail_lane(lane, e.code().value(), e.what());
-    stage.enter(LaneState::failed);
+    fail_lane(lane, stage, e.code().value(), e.what());
   } catch (const std::exception& e) {
-    fail_lane(lane, 0, e.what());
-    stage.enter(LaneState::failed);
+    fail_lane(lane, stage, 0, e.what());
+  }
+}
+
+// One lane on a thread of its own. Where no thread or descriptor is to be had, the lane fails and
+// says so; the others go on.
+void start_lane(const WorkerJob& job, const LanePlan& plan, std::vector<std::thread>& threads) {
+  try {
+    std::vector<std::vector<Descriptor>> copies;
+    copies.reserve(job.handles.size());
+    for (const auto& of_channel : job.handles) copies.push_back(duplicate(of_channel));
+    threads.emplace_back([&job, plan, copies = std::move(copies)]() mutable {
+      run_lane(job, plan, std::move(copies));
+    });
+  } catch (const std::system_error& e) {
+    const Lane lane = job.lanes[plan.lane];
+    FreeStage stage(job.scenario->seed, plan.lane, lane, job.bell);
+    fail_lane(lane, stage, e.code().value(), e.what());
   }
 }
 
@@ -194,13 +211,8 @@ void run_worker_job(WorkerJob job) {
     first.mappings_before = count_shared_mappings();
   }
   std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < plans.size(); ++i) {
-    std::vector<std::vector<Descriptor>> copies;
-    for (const auto& of_channel : job.handles) copies.push_back(duplicate(of_channel));
-    threads.emplace_back([&job, plan = plans[i], copies = std::move(copies)]() mutable {
-      run_lane(job, plan, std::move(copies));
-    });
-  }
+  threads.reserve(plans.size());
+  for (std::size_t i = 1; i < plans.size(); ++i) start_lane(job, plans[i], threads);
   run_lane(job, plans.front(), std::move(job.handles));
   for (auto& thread : threads) thread.join();
   if (job.scenario->count_resources) {

@@ -80,11 +80,13 @@ void do_job(const SharedMapping& memory, StartBlock& block, int socket) {
   run_worker_job(std::move(job));
 }
 
-[[noreturn]] void run_worker(const SharedMapping& memory, unsigned slot, int socket) {
+// noexcept, like all that runs in a child: an exception must not climb into the copy of the
+// supervisor's stack, whose destructors would end what belongs to the supervisor.
+[[noreturn]] void run_worker(const SharedMapping& memory, unsigned slot, int socket) noexcept {
   StartBlock& block = arena_of(memory).blocks[slot];
   const bool pooled = slot < workers_max;
   std::uint32_t done = block.finished.load(std::memory_order_relaxed);
-  do {
+  for (;;) {
     std::uint32_t command;
     while ((command = block.command.load(std::memory_order_acquire)) == done) {
       futex_wait(block.command, done, Deadline::never());
@@ -94,8 +96,8 @@ void do_job(const SharedMapping& memory, StartBlock& block, int socket) {
     block.finished.store(done, std::memory_order_release);
     arena_of(memory).bell.fetch_add(1, std::memory_order_seq_cst);
     futex_wake(arena_of(memory).bell);
-  } while (pooled);
-  ::_exit(0);
+    if (!pooled) ::_exit(0);
+  }
 }
 
 // --- the zygote
@@ -107,7 +109,7 @@ class Zygote {
  public:
   Zygote(const SharedMapping& memory, int socket) : memory_(memory), socket_(socket) {}
 
-  [[noreturn]] void run() {
+  [[noreturn]] void run() noexcept {
     sigset_t children;
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
@@ -224,11 +226,12 @@ class Zygote {
 
 void reset_signals() {
   for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  // A terminal, or timeout(1), signals the whole group. That is the supervisor's business; workers
+  // end when it says so, and with it.
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::signal(signal, SIG_IGN);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  // The terminal's Ctrl-C is the supervisor's business; workers end when it says so.
-  ::signal(SIGINT, SIG_IGN);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <fstream>
 #include <set>
 
@@ -58,8 +59,8 @@ int find_build_id(dl_phdr_info* object, std::size_t, void* to) {
       const char* name = at + sizeof *note;
       const auto* bytes =
           reinterpret_cast<const unsigned char*>(name + ((note->n_namesz + 3u) & ~3u));
-      if (note->n_type == NT_GNU_BUILD_ID &&
-          std::string_view(name, note->n_namesz) == std::string_view("GNU", 4)) {
+      if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == sizeof "GNU" &&
+          std::memcmp(name, "GNU", sizeof "GNU") == 0) {
         for (unsigned k = 0; k < note->n_descsz; ++k) {
           *static_cast<std::string*>(to) += fmt::format("{:02x}", bytes[k]);
         }

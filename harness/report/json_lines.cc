@@ -9,18 +9,9 @@ using Json = nlohmann::ordered_json;
 
 Json line(const char* event) { return {{"schema", json_lines_schema}, {"event", event}}; }
 
-std::string text(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-// Lower case, whatever the table shouts.
-std::string_view word(Verdict verdict) {
-  return verdict == Verdict::violation ? "violation" : to_string(verdict);
-}
-
 Json promise_json(const PromiseTally& promise) {
   Json json = {{"promise", to_string(promise.promise)},
-               {"verdict", word(promise.verdict)},
+               {"verdict", json_word(promise.verdict)},
                {"occasions", promise.occasions},
                {"scenarios", promise.scenarios}};
   if (!promise.terms.empty()) {
@@ -51,6 +42,14 @@ Json fairness_json(const FairnessTally& fairness) {
 
 }  // namespace
 
+std::string json_line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string_view json_word(Verdict verdict) {
+  return verdict == Verdict::violation ? "violation" : to_string(verdict);
+}
+
 std::string json_start(const CampaignStart& start) {
   Json json = line("start");
   json["seed"] = start.seed;
@@ -60,32 +59,32 @@ std::string json_start(const CampaignStart& start) {
   json["transports"] = start.transports;
   if (start.seconds > 0) json["seconds"] = start.seconds;
   if (start.runs > 0) json["runs"] = start.runs;
-  return text(json);
+  return json_line(json);
 }
 
 std::string json_failure(const Failure& failure) {
   Json json = line("failure");
   json["transport"] = failure.transport;
   json["fingerprint"] = failure.fingerprint;
-  json["verdict"] = word(failure.verdict);
+  json["verdict"] = json_word(failure.verdict);
   json["what"] = failure.what;
   json["seed"] = failure.seed;
   json["again"] = failure.again;
   json["bundle"] = failure.bundle.empty() ? Json() : Json(failure.bundle);
-  return text(json);
+  return json_line(json);
 }
 
 std::string json_harness_failure(const std::string& transport, const std::string& what) {
   Json json = line("harness_failure");
   json["transport"] = transport;
   json["what"] = what;
-  return text(json);
+  return json_line(json);
 }
 
 std::string json_transport(const TransportTally& t) {
   Json json = line("transport");
   json["transport"] = t.transport;
-  json["verdict"] = word(t.verdict);
+  json["verdict"] = json_word(t.verdict);
   if (!t.unsupported_reason.empty()) json["unsupported_reason"] = t.unsupported_reason;
   json["scenarios"] = t.scenarios;
   json["inconclusive_scenarios"] = t.inconclusive_scenarios;
@@ -98,7 +97,7 @@ std::string json_transport(const TransportTally& t) {
   json["fairness"] = fairness_json(t.fairness);
   json["promises"] = Json::array();
   for (const PromiseTally& promise : t.promises) json["promises"].push_back(promise_json(promise));
-  return text(json);
+  return json_line(json);
 }
 
 std::string json_end(const CampaignTally& tally, int exit_code) {
@@ -106,7 +105,7 @@ std::string json_end(const CampaignTally& tally, int exit_code) {
   json["seed"] = tally.seed;
   json["elapsed_ns"] = tally.elapsed_ns;
   json["exit_code"] = exit_code;
-  return text(json);
+  return json_line(json);
 }
 
 }  // namespace ipctorture

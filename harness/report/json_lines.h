@@ -2,6 +2,7 @@
 // follow a run and skip what it does not know. Fields are only ever added within one schema.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,11 @@
 namespace ipctorture {
 
 inline constexpr std::string_view json_lines_schema = "ipctorture-run/1";
+
+// Any value as one line with its newline. Text that is no UTF-8 is replaced, never refused.
+std::string json_line(const nlohmann::ordered_json& json);
+// In lower case, whatever the table shouts.
+std::string_view json_word(Verdict verdict);
 
 struct CampaignStart {
   std::string seed;

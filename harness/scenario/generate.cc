@@ -251,10 +251,11 @@ class Draw {
     if (c_.reports_closed || c_.message_max >= 8) return;
     // No mark can end these consumers: every receive needs a deadline.
     DeadlineMix& receive = s_.receive_deadlines;
-    if (c_.deadline_at)
+    if (c_.deadline_at) {
       receive.at_permille = static_cast<std::uint16_t>(1000 - receive.now_permille);
-    else if (c_.deadline_now)
+    } else if (c_.deadline_now) {
       receive.now_permille = 1000;
+    }
   }
 
   Noise some_noise() {
@@ -425,10 +426,11 @@ Scenario generate_patient(std::uint64_t seed, std::string_view transport, const 
   s.handoff = can_hand_off(contract);
   const bool late = rng.chance(500);
   if (!contract.reports_closed && contract.message_max < 8) {
-    if (contract.deadline_at)
+    if (contract.deadline_at) {
       s.receive_deadlines.at_permille = 1000;
-    else if (contract.deadline_now)
+    } else if (contract.deadline_now) {
       s.receive_deadlines.now_permille = 1000;
+    }
   } else if (late) {
     s.receive_deadlines = late_deadlines(contract);
   }

@@ -69,6 +69,24 @@ TEST(Signals, TerminationLeavesNothingBehind) {
   EXPECT_THAT(run_directories(scratch), IsEmpty());
 }
 
+// As timeout(1) and a terminal that hangs up do: everyone gets it, only the supervisor minds.
+TEST(Signals, ASignalToTheWholeGroupEndsInOrder) {
+  for (const auto& [signal, launch] :
+       {std::pair{SIGTERM, "fork"}, std::pair{SIGTERM, "exec"}, std::pair{SIGHUP, "fork"}}) {
+    const Scratch scratch;
+    Child child(scratch, {"run", "shm_queue", "--time", "10m", "--launch", launch});
+    ASSERT_THAT(freeze_with_names(child, scratch), Not(IsEmpty()));
+    ::kill(-child.pid(), signal);
+    child.signal(SIGCONT);
+    const Ended ended = child.end();
+    EXPECT_EQ(ended.exit_code, 143) << ended.all();
+    EXPECT_THAT(ended.problem, IsEmpty());
+    EXPECT_THAT(ended.all(), Not(HasSubstr("the harness failed")));
+    EXPECT_THAT(ended.all(), Not(HasSubstr("VIOLATION")));
+    EXPECT_THAT(run_directories(scratch), IsEmpty());
+  }
+}
+
 // A stopped zygote kills no worker, so that the first interrupt cannot end the run by itself.
 TEST(Signals, SecondInterruptEndsAtOnce) {
   const Scratch scratch;
