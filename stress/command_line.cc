@@ -11,6 +11,7 @@
 #include "harness/scenario/generate.h"
 #include "harness/transport/registry.h"
 #include "stress/bench/bench.h"
+#include "stress/hand_over.h"
 #include "stress/nearest.h"
 #include "stress/settings.h"
 #include "stress/terminal.h"
@@ -52,6 +53,15 @@ constexpr const char* run_footer =
     "A first case of each transport waits for its progress bound, so a run takes some seconds\n"
     "even with less time. While it runs, the key t or SIGUSR1 shows what every worker does.";
 
+constexpr const char* explore_footer =
+    "Examples:\n"
+    "  ipctorture explore shm_ring          60 seconds of this one\n"
+    "  ipctorture explore --time 10m        all transports, 10 minutes in all\n"
+    "  ipctorture explore lost_wakeup       one with a planted bug\n"
+    "\n"
+    "The harness decides which process takes the next step, at every access to shared memory and\n"
+    "every system call. A failure replays step by step: ipctorture replay BUNDLE.";
+
 // What the parser fills; the verbs read it afterwards.
 struct Parsed {
   Settings settings;
@@ -63,7 +73,8 @@ struct Parsed {
 
 class Parser {
  public:
-  Parser() : app_(program_text, "ipctorture") {
+  explicit Parser(const ControlledVerbs& controlled)
+      : app_(program_text, "ipctorture"), controlled_(controlled) {
     app_.footer(program_footer);
     app_.set_version_flag(
         "--version", fmt::format("ipctorture {} (generator g{}, worker protocol {})", version_text,
@@ -71,6 +82,7 @@ class Parser {
     app_.get_formatter()->column_width(28);
     app_.require_subcommand(0, 1);
     add_run();
+    add_explore();
     add_list();
     add_on_bundles();
     add_doctor();
@@ -79,7 +91,7 @@ class Parser {
 
   // An exit code that ends the program at once (help, version), or nothing: then a verb was chosen.
   std::optional<ExitCode> parse(int argc, char** argv);
-  ExitCode run_verb();
+  ExitCode run_verb(char** argv);
 
  private:
   std::string names_of_verbs() const;
@@ -130,14 +142,17 @@ class Parser {
         ->group("Selection");
   }
   void add_run();
+  void add_explore();
   void add_list();
   void add_on_bundles();
   void add_doctor();
 
   CLI::App app_;
   Parsed parsed_;
-  CLI::App *run_ = nullptr, *list_ = nullptr, *replay_ = nullptr, *recheck_ = nullptr,
-           *explain_ = nullptr, *doctor_ = nullptr, *worker_ = nullptr;
+  const ControlledVerbs controlled_;
+  CLI::App *run_ = nullptr, *explore_ = nullptr, *regress_ = nullptr, *list_ = nullptr,
+           *replay_ = nullptr, *recheck_ = nullptr, *explain_ = nullptr, *doctor_ = nullptr,
+           *worker_ = nullptr;
 };
 
 void Parser::add_run() {
@@ -165,6 +180,22 @@ void Parser::add_run() {
   toggle(run_, "quiet", "no progress", "Output");
 }
 
+void Parser::add_explore() {
+  explore_ = add_verb("explore", "Search the interleavings of a transport, step by step");
+  explore_->footer(explore_footer);
+  add_selection(explore_);
+  setting(explore_, "time", "TIME", "60s, 10m ...: of everything, or of each when named [60s]",
+          "Budget");
+  setting(explore_, "schedules", "N", "schedules of each transport (then no time limit by itself)",
+          "Budget");
+  setting(explore_, "seed", "g1:HEX", "of the random part; it is printed [random]", "Budget");
+  setting(explore_, "jobs", "N", "shards, each on a core [number of cores]", "Budget");
+  toggle(explore_, "fail-fast", "end at the first transport with a violation", "Budget");
+  setting(explore_, "out", "DIR", "where bundles go [ipctorture-out/<run>/, and latest]", "Output");
+  toggle(explore_, "json", "JSON lines instead of text", "Output");
+  toggle(explore_, "quiet", "no progress", "Output");
+}
+
 void Parser::add_list() {
   list_ = add_verb("list", "Show the transports and what they promise");
   add_selection(list_);
@@ -181,6 +212,13 @@ void Parser::add_on_bundles() {
   toggle(replay_, "quiet", "no progress", "Output");
   toggle(replay_, "json", "one line of JSON instead of text", "Output");
   replay_->footer("Exit codes: 1 reproduced, 0 not in K attempts, 2 all inconclusive.");
+  regress_ =
+      add_verb("regress", "Does a failure of explore still happen, after changes of the code?");
+  regress_->add_option("path", parsed_.path, "a bundle of explore")
+      ->required()
+      ->type_name("BUNDLE");
+  setting(regress_, "time", "TIME", "for the search around the recorded schedule [10s]", "Budget");
+  regress_->footer("Exit codes: 1 still broken, 0 not found again, 2 cannot be controlled.");
   recheck_ = add_verb("recheck", "Judge a bundle's recorded history again, running nothing");
   recheck_->add_option("path", parsed_.path, "a bundle")->required()->type_name("BUNDLE");
   toggle(recheck_, "json", "one line of JSON instead of text", "Output");
@@ -248,7 +286,7 @@ std::optional<ExitCode> Parser::parse(int argc, char** argv) {
   return std::nullopt;
 }
 
-ExitCode Parser::run_verb() {
+ExitCode Parser::run_verb(char** argv) {
   const CLI::App* verb = app_.get_subcommands().front();
   if (verb == worker_) return static_cast<ExitCode>(run_exec_worker());
   Settings& settings = parsed_.settings;
@@ -261,6 +299,16 @@ ExitCode Parser::run_verb() {
   if (verb == run_ && parsed_.selection.bench) return run_bench(settings, parsed_.selection);
   if (verb == run_) return run_campaign(settings, parsed_.selection);
   if (verb == list_) return list_transports(settings, parsed_.selection);
+  if (verb == explore_) {
+    return controlled_.explore ? controlled_.explore(settings, parsed_.selection) : hand_over(argv);
+  }
+  if (verb == regress_) {
+    return controlled_.regress ? controlled_.regress(settings, parsed_.path) : hand_over(argv);
+  }
+  if (verb == replay_ && is_controlled_bundle(parsed_.path)) {
+    return controlled_.replay_schedule ? controlled_.replay_schedule(settings, parsed_.path)
+                                       : hand_over(argv);
+  }
   if (verb == replay_) return replay(settings, parsed_.path);
   if (verb == recheck_) return recheck(settings, parsed_.path);
   if (verb == explain_) return explain_bundle(settings, parsed_.path);
@@ -272,14 +320,14 @@ void print_error(const std::string& text) {
   print_note("ipctorture: " + presentable(text, error_bytes_max) + "\n");
 }
 
-ExitCode parse_and_run(int argc, char** argv) {
+ExitCode parse_and_run(int argc, char** argv, const ControlledVerbs& controlled) {
   // A reader that left, or a file that may not grow, is an error to handle and not a death.
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
   try {
-    Parser parser;
+    Parser parser(controlled);
     const auto ended = parser.parse(argc, argv);
-    return ended ? *ended : parser.run_verb();
+    return ended ? *ended : parser.run_verb(argv);
   } catch (const UsageError& error) {
     print_error(error.what());
     return ExitCode::usage;
@@ -291,8 +339,8 @@ ExitCode parse_and_run(int argc, char** argv) {
 
 }  // namespace
 
-int ipctorture_main(int argc, char** argv) noexcept {
-  return static_cast<int>(parse_and_run(argc, argv));
+int ipctorture_main(int argc, char** argv, const ControlledVerbs& controlled) noexcept {
+  return static_cast<int>(parse_and_run(argc, argv, controlled));
 }
 
 }  // namespace ipctorture

@@ -177,6 +177,11 @@ void tell_as_json(const Count& count, const Again& again, ExitCode code) {
 
 }  // namespace
 
+bool is_controlled_bundle(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path + "/schedule.json", ignored);
+}
+
 ExitCode replay(const Settings& settings, const std::string& path) {
   const Again again = load(path);
   refuse_unless_runnable(again.scenario);

@@ -109,7 +109,7 @@ void RunOutput::append(std::string_view line) {
 }
 
 std::string RunOutput::write_failure(const ScenarioResult& result, const Finding& finding,
-                                     const std::string& seed) {
+                                     const std::string& seed, const Schedule& schedule) {
   const std::lock_guard lock(mutex_);
   const bool doubtful = finding.verdict != Verdict::violation;
   if (bundles_ >= bundles_max || (doubtful && doubtful_bundles_ >= doubtful_bundles_max)) return {};
@@ -121,7 +121,9 @@ std::string RunOutput::write_failure(const ScenarioResult& result, const Finding
       .seed = seed,
       .written = calendar_utc(),
       .output = said(result.history, {Fact::died, Fact::sanitizer, Fact::worker_failed}),
-      .stacks = said(result.history, {Fact::waiting_in})};
+      .stacks = said(result.history, {Fact::waiting_in}),
+      .schedule = schedule.json,
+      .interleaving = schedule.interleaving};
   const std::string path = write_under_free_name(
       fmt::format("{}/{}", path_, bundle_name(result.scenario.transport_name(), finding)), content);
   ++bundles_;

@@ -14,6 +14,12 @@ namespace ipctorture {
 inline constexpr unsigned bundles_max = 16;          // of one run: together at most 1 GiB
 inline constexpr unsigned doubtful_bundles_max = 4;  // of these, for what was inconclusive
 
+// The part of a bundle that only the controlled engine has.
+struct Schedule {
+  std::string json;          // schedule.json; empty: none
+  std::string interleaving;  // for people
+};
+
 class RunOutput {
  public:
   // Makes `directory`, or, when it is empty, ipctorture-out/<time>-<random>/ and the link
@@ -27,7 +33,7 @@ class RunOutput {
   // Writes a bundle for one finding and returns its path; empty when there are enough of its
   // kind. Thread-safe. Throws std::system_error.
   std::string write_failure(const ScenarioResult& result, const Finding& finding,
-                            const std::string& seed);
+                            const std::string& seed, const Schedule& schedule = {});
 
  private:
   std::string path_;

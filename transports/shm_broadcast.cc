@@ -57,14 +57,15 @@ constexpr std::uint64_t spare_slots = 8;
 // writer gets near it; a hostile one must not keep a reader for ever.
 constexpr unsigned tries_max = 10'000;
 
+constexpr std::uint32_t someone_sleeps = 1;  // the lowest bit of Header::bell
+
 struct Header {
   std::uint64_t magic;
   std::uint64_t capacity;
   std::uint64_t message_bytes;
-  alignas(64) std::atomic<std::uint64_t> head;      // number of the next message
-  std::atomic<std::uint32_t> bell;                  // futex word: changes with head and closed
-  std::atomic<std::uint32_t> closed;                // 1: the writer left in order
-  alignas(64) std::atomic<std::uint32_t> sleepers;  // 1: somebody may sleep on the bell
+  alignas(64) std::atomic<std::uint64_t> head;  // number of the next message
+  std::atomic<std::uint32_t> closed;            // 1: the writer left in order
+  alignas(64) std::atomic<std::uint32_t> bell;  // futex word: see Writer::ring
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
@@ -105,8 +106,10 @@ class View {
 
 class Writer final : public Endpoint {
  public:
-  // A predecessor may have been killed between taking the sleepers' flag and waking them.
-  explicit Writer(View view) : view_(std::move(view)) { view_.header().sleepers.store(1); }
+  // A predecessor may have been killed between taking the bit back and waking.
+  explicit Writer(View view) : view_(std::move(view)) {
+    view_.header().bell.fetch_or(someone_sleeps);
+  }
 
   IoResult send(std::span<const std::byte> message, SendOptions, Deadline) override {
     if (message.size() > view_.geometry().message_bytes) return IoResult::of(Outcome::too_large);
@@ -118,27 +121,30 @@ class Writer final : public Endpoint {
     std::atomic_thread_fence(std::memory_order_release);
     std::atomic_ref(slot.size).store(message.size(), std::memory_order_relaxed);
     racy_store(slot.message(), message.data(), message.size());
-    header.head.store(number + 1, std::memory_order_release);
+    header.head.store(number + 1);
     ring();
     return IoResult::sent();
   }
   IoResult receive(std::span<std::byte>, Deadline) override { return IoResult::failed(EOPNOTSUPP); }
   IoResult close(Deadline) override {
-    view_.header().closed.store(1, std::memory_order_release);
+    view_.header().closed.store(1);
     ring();
     return IoResult::of(Outcome::ok);
   }
 
  private:
-  // The writer changes the bell and then asks for sleepers; a reader sets `sleepers` and then reads
-  // the bell (Reader::sleep). All four are sequentially consistent, so either the writer sees the
-  // sleeper and wakes it, or the reader reads the new bell, and with it what was published. In
-  // between, futex(2) itself refuses to sleep on a bell that has changed. One flag serves any
-  // number of sleepers: all are woken, and whoever sleeps again sets it again.
+  // The bell is a count of rings and, in its lowest bit, whether somebody may sleep. A reader sets
+  // the bit, looks once more for news, and sleeps while the bell is what it then was. The writer
+  // publishes, and if the bit is set adds one: that clears it and counts. All are sequentially
+  // consistent, so either the reader sees the news, or the writer sees the bit; and futex(2)
+  // refuses to sleep on a bell that has rung since, whoever set the bit again. (A flag apart from
+  // the word to sleep on would be taken back for news that its reader has seen already; a flag
+  // without a count would be set again by another reader. `explore` found both.)
   void ring() {
-    Header& header = view_.header();
-    header.bell.store(header.bell.load(std::memory_order_relaxed) + 1);
-    if (header.sleepers.load() != 0 && header.sleepers.exchange(0) != 0) futex_wake(header.bell);
+    std::atomic<std::uint32_t>& bell = view_.header().bell;
+    if ((bell.load() & someone_sleeps) == 0) return;
+    bell.fetch_add(1);
+    futex_wake(bell);
   }
 
   View view_;
@@ -195,10 +201,9 @@ class Reader final : public Endpoint {
 
   void sleep(Deadline deadline) {  // see Writer::ring
     if (spin_.until([this] { return anything_new(); })) return;
-    Header& header = view_.header();
-    header.sleepers.store(1);
-    const std::uint32_t bell = header.bell.load();
-    if (!anything_new()) futex_wait(header.bell, bell, deadline);
+    std::atomic<std::uint32_t>& bell = view_.header().bell;
+    const std::uint32_t heard = bell.fetch_or(someone_sleeps) | someone_sleeps;
+    if (!anything_new()) futex_wait(bell, heard, deadline);
   }
 
   View view_;
@@ -225,9 +230,8 @@ class ShmBroadcast final : public Transport {
           .capacity = geometry_.capacity,
           .message_bytes = geometry_.message_bytes,
           .head = geometry_.first,
-          .bell = static_cast<std::uint32_t>(geometry_.first),
           .closed = 0,
-          .sleepers = 0,
+          .bell = 0,
       };
     } catch (...) {
       destroy();

@@ -55,12 +55,13 @@ static_assert((slot_count & (slot_count - 1)) == 0, "version % slot_count must s
 // Copies in a row that a writer may spoil before a receive asks its deadline.
 constexpr unsigned tries_max = 1000;
 
+constexpr std::uint32_t someone_sleeps = 1;  // the lowest bit of Header::bell
+
 struct Header {
   std::uint64_t magic;
   std::uint64_t value_bytes;                         // what a slot has room for
   alignas(64) std::atomic<std::uint64_t> published;  // the version to read; the initial one is none
-  std::atomic<std::uint32_t> bell;                   // futex word: low half of `published`
-  alignas(64) std::atomic<std::uint32_t> sleepers;   // 1: somebody may sleep on the bell
+  alignas(64) std::atomic<std::uint32_t> bell;       // futex word: see Writer::ring
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
@@ -96,8 +97,10 @@ class View {
 
 class Writer final : public Endpoint {
  public:
-  // A predecessor may have been killed between taking the sleepers' flag and waking them.
-  explicit Writer(View view) : view_(std::move(view)) { view_.header().sleepers.store(1); }
+  // A predecessor may have been killed between taking the bit back and waking.
+  explicit Writer(View view) : view_(std::move(view)) {
+    view_.header().bell.fetch_or(someone_sleeps);
+  }
 
   IoResult send(std::span<const std::byte> message, SendOptions, Deadline) override {
     if (message.size() > view_.value_bytes()) return IoResult::of(Outcome::too_large);
@@ -109,22 +112,26 @@ class Writer final : public Endpoint {
     std::atomic_thread_fence(std::memory_order_release);
     std::atomic_ref(slot.size).store(message.size(), std::memory_order_relaxed);
     racy_store(slot.value(), message.data(), message.size());
-    header.published.store(version, std::memory_order_release);
-    ring(version);
+    header.published.store(version);
+    ring();
     return IoResult::sent();
   }
   IoResult receive(std::span<std::byte>, Deadline) override { return IoResult::failed(EOPNOTSUPP); }
   IoResult close(Deadline) override { return IoResult::of(Outcome::ok); }
 
  private:
-  // The writer changes the bell and then asks for sleepers; a reader sets `sleepers` and then reads
-  // the bell (Reader::sleep). All four are sequentially consistent, so either the writer sees the
-  // sleeper and wakes it, or the reader reads the new bell, and with it what was published. In
-  // between, futex(2) itself refuses to sleep on a bell that has changed.
-  void ring(std::uint64_t version) {
-    Header& header = view_.header();
-    header.bell.store(static_cast<std::uint32_t>(version));
-    if (header.sleepers.load() != 0 && header.sleepers.exchange(0) != 0) futex_wake(header.bell);
+  // The bell is a count of rings and, in its lowest bit, whether somebody may sleep. A reader sets
+  // the bit, looks once more for news, and sleeps while the bell is what it then was. The writer
+  // publishes, and if the bit is set adds one: that clears it and counts. All are sequentially
+  // consistent, so either the reader sees the news, or the writer sees the bit; and futex(2)
+  // refuses to sleep on a bell that has rung since, whoever set the bit again. (A flag apart from
+  // the word to sleep on would be taken back for news that its reader has seen already; a flag
+  // without a count would be set again by another reader. `explore` found both.)
+  void ring() {
+    std::atomic<std::uint32_t>& bell = view_.header().bell;
+    if ((bell.load() & someone_sleeps) == 0) return;
+    bell.fetch_add(1);
+    futex_wake(bell);
   }
 
   View view_;
@@ -187,10 +194,9 @@ class Reader final : public Endpoint {
 
   void sleep(Deadline deadline) {  // see Writer::ring
     if (spin_.until([this] { return anything_new(); })) return;
-    Header& header = view_.header();
-    header.sleepers.store(1);
-    const std::uint32_t bell = header.bell.load();
-    if (!anything_new()) futex_wait(header.bell, bell, deadline);
+    std::atomic<std::uint32_t>& bell = view_.header().bell;
+    const std::uint32_t heard = bell.fetch_or(someone_sleeps) | someone_sleeps;
+    if (!anything_new()) futex_wait(bell, heard, deadline);
   }
 
   View view_;
@@ -216,8 +222,7 @@ class ShmSeqlock final : public Transport {
           .magic = magic_v1,
           .value_bytes = value_bytes_,
           .published = options_.counter_start,
-          .bell = static_cast<std::uint32_t>(options_.counter_start),
-          .sleepers = 0,
+          .bell = 0,
       };
     } catch (...) {
       destroy();

@@ -32,6 +32,25 @@ foreach(name base transport history scenario work launch check shrink report)
     test_folder(harness/${name} ${name} ipctorture_${name})
   endif()
 endforeach()
+# The controlled engine defines the C library's calls: in a program of its own, with a shared object to control.
+if(TARGET ipctorture-explore)
+  file(GLOB schedule_tests CONFIGURE_DEPENDS harness/schedule/*_test.cc harness/explore_scenario_test.cc)
+  if(schedule_tests)
+    test_program(test_schedule ${schedule_tests}
+                 LIBRARIES ipctorture_explore_scenario "$<LINK_LIBRARY:WHOLE_ARCHIVE,ipctorture_schedule>"
+                 ipctorture-explore-sut GTest::gtest_main ${CMAKE_DL_LIBS})
+    target_link_options(test_schedule PRIVATE -rdynamic)
+    set_target_properties(test_schedule PROPERTIES BUILD_RPATH "$ORIGIN")
+  endif()
+  # The explorer as a user runs it.
+  file(GLOB explore_tests CONFIGURE_DEPENDS stress/explore/*_test.cc)
+  if(explore_tests)
+    test_program(test_explore ${explore_tests} stress/cli/child.cc LABEL slow
+                 LIBRARIES ipctorture_report ipctorture_transports ${json} GTest::gtest_main)
+    target_compile_definitions(test_explore PRIVATE IPCTORTURE_PROGRAM="$<TARGET_FILE:ipctorture>")
+    add_dependencies(test_explore ipctorture)
+  endif()
+endif()
 # For the test that holds docs/worker-protocol.md to the fields of a scenario.
 target_compile_definitions(test_scenario PRIVATE IPCTORTURE_DOCS="${CMAKE_SOURCE_DIR}/docs")
 test_folder(transports transports ipctorture_transports)

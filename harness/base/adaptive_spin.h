@@ -23,7 +23,8 @@ inline void cpu_relax() {
 class AdaptiveSpin {
  public:
   // A turn is one ready() and a pause of 15 to 50 ns: 128 of cheap ones are at most about 5 us.
-  explicit AdaptiveSpin(std::uint32_t turns_max = 128) : turns_max_(turns_max) {}
+  explicit AdaptiveSpin(std::uint32_t turns_max = 128)
+      : turns_max_(std::min(turns_max, turns_limit)) {}
 
   // True as soon as `ready()` is; false when the limit is reached. Asks at least once.
   template <typename Ready>
@@ -40,7 +41,12 @@ class AdaptiveSpin {
   }
 
  private:
-  static constexpr std::uint32_t turns_min = 4;
+#ifdef IPCTORTURE_CONTROLLED
+  // Under control only one lane runs at a time: nothing comes while another looks.
+  static constexpr std::uint32_t turns_limit = 1, turns_min = 1;
+#else
+  static constexpr std::uint32_t turns_limit = UINT32_MAX, turns_min = 4;
+#endif
   std::uint32_t turns_max_;
   std::uint32_t turns_ = turns_max_;
 };

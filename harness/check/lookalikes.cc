@@ -87,6 +87,7 @@ Match ChannelIndex::match_short(const Record& r) const {
 
 // The k-th of its class where that is sound, else counted with its class.
 Match ChannelIndex::count_in_class(const Record& r, LookalikeCounts& counts) {
+  if (shortest_ >= named_bytes) return {};  // every message that was sent is longer
   unsigned only = 0;
   const unsigned bits = known_sequence_bits(r.size);
   const std::uint64_t sequence = r.message & sequence_mask;

@@ -7,8 +7,9 @@
 // not hide it. A message that only one consumer can take (bound, broadcast, latest value) is
 // charged to that consumer's sleep alone; one that is bound to nobody knows whom, because it was
 // never received, only when all slept. On a disturbed machine it is inconclusive. Messages too
-// short to be told apart are not judged. Occasions are the sleeps in receives that a message ended,
-// and those that it should have ended.
+// short to be told apart are not judged. Where peers died, as many of the messages that nobody
+// received as the contract lets them take along are nobody's fault. Occasions are the sleeps in
+// receives that a message ended, and those that it should have ended.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -55,7 +56,7 @@ class StallJudge {
             SentMessage::accepted;
         if (!told) continue;
         const bool delivered = m.has(SentMessage::delivered);
-        if (!delivered && may_be_lost) continue;
+        if (!delivered && (may_be_lost || may_be_gone(s.to))) continue;
         if (delivered && bound_to_one && channel_.consumers[m.consumer].lane != s.in.lane) continue;
         const Stamp accepted = channel_.sent_record(p, offset).returned;
         if (accepted + bound_ > s.to) continue;
@@ -70,6 +71,23 @@ class StallJudge {
     if (bound_to_one && !only_this && !all_asleep(longest)) return;
     convict(s, longest, producer, at,
             only_this ? OtherConsumers::do_not_matter : OtherConsumers::matter, finding);
+  }
+
+  // Those who died well before `end` (not because of the stall) may have taken along every message
+  // that nobody received.
+  bool may_be_gone(Stamp end) const {
+    std::uint64_t gone = 0, undelivered = 0;
+    for (const Evidence& e : subject_.history.evidence) {
+      const bool death = e.fact == Fact::killed || e.fact == Fact::died;
+      if (death && e.to + bound_ < end) gone += subject_.contract.lost_per_death_max;
+    }
+    if (gone == 0) return false;
+    for (const ProducerSide& p : channel_.producers) {
+      for (const SentMessage& m : p.messages) {
+        undelivered += m.has(SentMessage::accepted) && !m.has(SentMessage::delivered) ? 1 : 0;
+      }
+    }
+    return undelivered <= gone;
   }
 
   bool all_asleep(Window window) const {

@@ -1,7 +1,6 @@
 #include "harness/launch/engine.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,27 +14,10 @@
 #include "harness/launch/director.h"
 #include "harness/launch/leftovers.h"
 #include "harness/launch/watch.h"
+#include "harness/scenario/options.h"
 
 namespace ipctorture {
 namespace {
-
-constexpr std::uint32_t identified_bytes = 8;  // marks are at least so long
-
-std::uint64_t random_token() {
-  std::uint64_t token = 0;
-  while (::getrandom(&token, sizeof token, 0) != static_cast<ssize_t>(sizeof token)) {
-    if (errno != EINTR) throw_system_error("getrandom", "");
-  }
-  return token;
-}
-
-std::string hex(std::uint64_t value) {
-  std::string text(16, '0');
-  for (auto digit = text.rbegin(); digit != text.rend(); ++digit, value >>= 4) {
-    *digit = "0123456789abcdef"[value & 15];
-  }
-  return text;
-}
 
 // The machine's limits, not the transport's fault.
 bool is_machine_limit(int error) {
@@ -90,7 +72,8 @@ class Engine::Implementation {
                 .journal_records = journal_records(scenario, options_.journal_records)};
     std::vector<std::unique_ptr<Transport>> transports;
     for (unsigned channel = 0; channel < scenario.channels(); ++channel) {
-      job.options.push_back(make_options(scenario, registration.contract, channel));
+      job.options.push_back(
+          make_options(scenario, registration.contract, channel, directories_[channel]));
       transports.push_back(registration.make(job.options.back(), {}));
     }
     result.options = job.options.front();
@@ -183,21 +166,6 @@ class Engine::Implementation {
       if (::mkdir(lanes_directory_.c_str(), 0700) == 0) return std::to_string(number);
       if (errno != EEXIST) throw_system_error("mkdir", lanes_directory_);
     }
-  }
-
-  Options make_options(const Scenario& s, const Contract& contract, unsigned channel) const {
-    Options o;
-    o.token = random_token();
-    o.name = "ipct-" + hex(o.token);
-    o.token = random_token();  // the name is visible to others, the token is not
-    o.directory = directories_[channel];
-    // On the reply channel the servers produce.
-    o.producers = channel == 0 ? s.producers : s.consumers;
-    o.consumers = channel == 0 ? s.consumers : s.producers;
-    o.capacity = s.capacity;
-    o.message_max = std::min(std::max(s.largest_message(), identified_bytes), contract.message_max);
-    o.counter_start = s.counter_start;
-    return o;
   }
 
   // Empty when everything exists; else why this machine cannot. Other failures of create() are

@@ -23,6 +23,7 @@ namespace {
 constexpr std::size_t records_bytes_max = 48 << 20;
 constexpr std::size_t scenario_bytes_max = 64 << 10;
 constexpr std::size_t text_bytes_max = 1 << 20;
+constexpr std::size_t schedule_bytes_max = 8u << 20;
 
 struct HistoryHeader {
   static constexpr std::uint64_t magic_value = 0x3154534948544349;  // "ICTHIST1"
@@ -148,6 +149,11 @@ BundleContent load(const FolderReader& folder) {
       judgement_from_json(folder.read("judgement.json", judgement_bytes_max), manifest.kept);
   content.output = presentable(folder.read("output.txt", text_bytes_max), text_bytes_max);
   content.stacks = presentable(folder.read("stacks.txt", text_bytes_max), text_bytes_max);
+  if (folder.has("schedule.json")) {
+    content.schedule = folder.read("schedule.json", schedule_bytes_max);
+    content.interleaving =
+        presentable(folder.read("interleaving.txt", text_bytes_max), text_bytes_max);
+  }
   return content;
 }
 
@@ -173,6 +179,10 @@ void write_bundle(const std::string& path, const BundleContent& content,
   folder.write("judgement.json", judgement_to_json(content.judgement, kept));
   folder.write("output.txt", presentable(content.output, text_max));
   folder.write("stacks.txt", presentable(content.stacks, text_max));
+  if (!content.schedule.empty()) {
+    folder.write("schedule.json", content.schedule);
+    folder.write("interleaving.txt", presentable(content.interleaving, text_max));
+  }
   folder.write("manifest.json", manifest_to_json(content, truncated, kept));
   folder.commit();
 }

@@ -8,6 +8,8 @@
 //   evidence.json   what was seen from outside
 //   judgement.json  what the checkers said
 //   output.txt      what the workers wrote; stacks.txt: where they stood
+//   schedule.json   only of the controlled engine: the schedule, exactly; interleaving.txt: in
+//   words
 //
 // At most 64 MB. A longer history is cut to the witnesses and a window around the failure, each
 // lane a list of segments; such a bundle says so and can be explained and replayed, not judged
@@ -34,7 +36,9 @@ struct BundleContent {
   std::string written;  // calendar_utc()
   std::string output;
   std::string stacks;
-  std::string truncated;  // non-empty: what was left out, in words; set by write_bundle
+  std::string schedule;  // schedule.json, unread (harness/schedule/schedule_file.h); mostly empty
+  std::string interleaving;  // likewise for people
+  std::string truncated;     // non-empty: what was left out, in words; set by write_bundle
 };
 
 struct BundleLimits {

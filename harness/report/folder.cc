@@ -52,6 +52,10 @@ FolderReader::FolderReader(std::string path)
   if (!folder_.valid()) refuse(path_, "", std::strerror(errno));
 }
 
+bool FolderReader::has(const std::string& name) const {
+  return ::faccessat(folder_.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 std::string FolderReader::read(const std::string& name, std::size_t bytes_max) const {
   const Descriptor file(::openat(folder_.get(), name.c_str(),
                                  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));

@@ -15,6 +15,7 @@ namespace ipctorture {
 class FolderReader {
  public:
   explicit FolderReader(std::string path);  // the folder itself may be reached through a link
+  bool has(const std::string& name) const;  // something of that name
   // The whole of a regular file of that name, which is no link.
   std::string read(const std::string& name, std::size_t bytes_max) const;
 

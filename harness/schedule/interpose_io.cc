@@ -1,0 +1,488 @@
+// Reading and writing: read(2), write(2), send(2), recv(2) and their families.
+//
+// Whatever waits is tried without waiting: descriptors are made non-blocking for the moment, socket
+// calls get MSG_DONTWAIT. A blocking write, and a read with MSG_WAITALL, goes on until it is done,
+// as the kernel's does, and waits in between. A stream may give or take less than asked for: that
+// is a question, except where POSIX promises all or nothing (up to PIPE_BUF bytes into a pipe).
+//
+// Where it stops: an answer that comes with partial progress is that progress, as if a signal had
+// come. Pieces of a large write that the pipe has room for are not interleaved with others'. A
+// message of several parts that goes out shortened may end at the border of a part.
+#undef _FORTIFY_SOURCE  // its headers define some of these functions themselves
+
+#include <limits.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <span>
+
+#include "harness/schedule/interpose_calls.h"
+#include "harness/schedule/interpose_parts.h"
+
+extern "C" [[noreturn]] void __chk_fail() noexcept;
+
+namespace ipctorture::schedule {
+namespace {
+
+// The kernel reads or writes the caller's memory, which may be shared.
+void check_memory(std::span<const iovec> parts, long bytes, bool writes) {
+  if (!control->detect_races || bytes <= 0) return;
+  auto left = static_cast<std::size_t>(bytes);
+  for (const iovec& part : parts) {
+    const std::size_t here = std::min(part.iov_len, left);
+    left -= here;
+    if (here == 0 || !in_arena(part.iov_base)) continue;
+    const std::uint64_t key = canonical(part.iov_base);
+    if (key == no_canonical) continue;  // the kernel will say EFAULT
+    check_access(control->memory, key, here, writes, Access::plain);
+  }
+}
+
+// How much of what is possible is done.
+std::size_t shortened(std::size_t possible, const void* pc) {
+  if (possible < 2) return possible;
+  switch (ask(Question::shorter, 3, pc)) {
+    case 1:
+      return possible / 2;
+    case 2:
+      return 1;
+    default:
+      return possible;
+  }
+}
+
+std::size_t waiting_bytes(int fd) {
+  int bytes = 0;
+  return raw_call(SYS_ioctl, fd, FIONREAD, word(&bytes)) == 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
+// How much a read of a stream takes.
+std::size_t read_size(int fd, std::size_t wanted, const void* pc) {
+  if (!control->questions) return wanted;
+  const std::size_t possible = std::min(wanted, waiting_bytes(fd));
+  const std::size_t size = shortened(possible, pc);
+  return size == possible ? wanted : size;
+}
+
+bool is_stream_socket(int fd) {
+  int type = 0;
+  socklen_t bytes = sizeof type;
+  return raw_call(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, word(&type), word(&bytes)) == 0 &&
+         type == SOCK_STREAM;
+}
+
+// --- sockets
+
+Call socket_call(int fd, Point at, Users users) {
+  return {.at = at,
+          .key = static_cast<std::uint32_t>(fd),
+          .waits_for = effect_socket,
+          .effects = effect_socket,
+          .users = users,
+          .fd = fd};
+}
+
+bool waits(int fd, int flags) {
+  return (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) == 0 && !is_nonblocking(fd);
+}
+
+std::span<const iovec> parts_of(const msghdr& message) {
+  return {message.msg_iov, message.msg_iovlen};
+}
+
+void set_parts(msghdr& message, std::span<const iovec> parts) {
+  message.msg_iov = const_cast<iovec*>(parts.data());
+  message.msg_iovlen = parts.size();
+}
+
+long send_message(int fd, const msghdr& message, int flags, const void* pc) {
+  const Call call = socket_call(fd, Point::write_call, Users::release);
+  const bool stream = is_stream_socket(fd), patient = waits(fd, flags);
+  const std::size_t bytes = bytes_of(parts_of(message));
+  long sent = 0;
+  point(call.at, call.key, pc);
+  check_memory(parts_of(message), static_cast<long>(bytes), false);
+  Rest rest(parts_of(message), stream ? shortened(bytes, pc) : bytes);
+  const auto attempt = [&] {
+    for (;;) {
+      msghdr piece = message;
+      set_parts(piece, rest.next());
+      if (sent > 0) piece.msg_controllen = 0;  // what it carries went with the first
+      const long result = raw_call(SYS_sendmsg, fd, word(&piece), flags | MSG_DONTWAIT);
+      if (result == -EAGAIN && patient) return would_block;
+      if (result < 0) return sent > 0 ? sent : result;
+      sent += result;
+      rest.advance(static_cast<std::size_t>(result));
+      if (!stream || !patient || rest.left() == 0) return sent;
+      succeeded(call);
+    }
+  };
+  const long result = try_call(call, pc, attempt);
+  return result < 0 && sent > 0 ? sent : result;
+}
+
+long receive_message(int fd, msghdr& message, int flags, const void* pc) {
+  const Call call = socket_call(fd, Point::read_call, Users::acquire);
+  const bool stream = is_stream_socket(fd), patient = waits(fd, flags);
+  const bool peeks = (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)) != 0;
+  const bool all = stream && patient && !peeks && (flags & MSG_WAITALL) != 0;
+  Rest rest(parts_of(message), bytes_of(parts_of(message)));
+  long received = 0;
+  const auto attempt = [&] {
+    for (;;) {
+      const std::span<const iovec> parts = rest.next();
+      std::size_t bytes = bytes_of(parts);
+      if (stream && !all && !peeks) bytes = read_size(fd, bytes, pc);
+      Rest wanted(parts, bytes);
+      msghdr piece = message;
+      set_parts(piece, wanted.next());
+      const int how = (flags & ~MSG_WAITALL) | MSG_DONTWAIT;
+      const long result = raw_call(SYS_recvmsg, fd, word(&piece), how);
+      if (result == -EAGAIN && patient) return would_block;
+      if (result < 0) return received > 0 ? received : result;
+      message.msg_namelen = piece.msg_namelen;
+      message.msg_controllen = piece.msg_controllen;
+      message.msg_flags = piece.msg_flags;
+      check_memory(parts, result, true);
+      received += result;
+      rest.advance(static_cast<std::size_t>(result));
+      if (!all || result == 0 || rest.left() == 0) return received;
+      succeeded(call);
+    }
+  };
+  const long result = make_call(call, pc, attempt);
+  return result < 0 && received > 0 ? received : result;
+}
+
+// --- pipes, files and the rest
+
+Call descriptor_call(int fd, Kind kind, Point at, Users users) {
+  return {.at = at,
+          .key = static_cast<std::uint32_t>(fd),
+          .waits_for = effects_of(kind),
+          .effects = effects_of(kind),
+          .users = users,
+          .fd = fd};
+}
+
+long raw_parts(long one, long many, int fd, std::span<const iovec> parts) {
+  if (parts.size() != 1) {
+    return raw_call(many, fd, word(parts.data()), static_cast<long>(parts.size()));
+  }
+  return raw_call(one, fd, word(parts[0].iov_base), static_cast<long>(parts[0].iov_len));
+}
+
+long read_parts(int fd, std::span<const iovec> parts, const void* pc) {
+  const std::size_t bytes = bytes_of(parts);
+  const Kind kind = kind_of(fd);
+  if (kind == Kind::socket && bytes > 0) {
+    msghdr message{};
+    set_parts(message, parts);
+    return receive_message(fd, message, 0, pc);
+  }
+  Call call = descriptor_call(fd, kind, Point::read_call, Users::acquire);
+  if (kind == Kind::file) call.effects = 0;
+  return make_call(call, pc, [&] {
+    Rest wanted(parts, kind == Kind::pipe ? read_size(fd, bytes, pc) : bytes);
+    const NonBlocking now(fd);
+    const long result = now.judged(raw_parts(SYS_read, SYS_readv, fd, wanted.next()));
+    if (result != would_block) check_memory(parts, result, true);
+    return result;
+  });
+}
+
+long write_parts(int fd, std::span<const iovec> parts, const void* pc) {
+  const std::size_t bytes = bytes_of(parts);
+  const Kind kind = kind_of(fd);
+  if (kind == Kind::socket) {
+    msghdr message{};
+    set_parts(message, parts);
+    return send_message(fd, message, 0, pc);
+  }
+  const Call call = descriptor_call(fd, kind, Point::write_call, Users::release);
+  const bool whole = kind != Kind::pipe || bytes <= PIPE_BUF;
+  long written = 0;
+  point(call.at, call.key, pc);
+  check_memory(parts, static_cast<long>(bytes), false);
+  Rest rest(parts, whole ? bytes : shortened(bytes, pc));
+  const auto attempt = [&] {
+    for (;;) {
+      const NonBlocking now(fd);
+      const long result = now.judged(raw_parts(SYS_write, SYS_writev, fd, rest.next()));
+      if (result < 0) return result == would_block || written == 0 ? result : written;
+      written += result;
+      rest.advance(static_cast<std::size_t>(result));
+      if (whole || now.by_choice() || rest.left() == 0) return written;
+      succeeded(call);
+    }
+  };
+  const long result = try_call(call, pc, attempt);
+  return result < 0 && written > 0 ? written : result;
+}
+
+struct AtOffset {
+  long number;
+  Point at;
+  long a, b;  // the call's arguments between descriptor and offset
+};
+
+// At an offset: files only, which never wait.
+long at_offset(const AtOffset& what, int fd, std::span<const iovec> parts, off_t offset,
+               const void* pc) {
+  const bool reads = what.at == Point::read_call;
+  Call call = descriptor_call(fd, Kind::file, what.at, reads ? Users::acquire : Users::release);
+  if (reads) call.effects = 0;
+  return make_call(call, pc, [&] {
+    const long result = raw_call(what.number, fd, what.a, what.b, offset);
+    check_memory(parts, result, reads);
+    return result;
+  });
+}
+
+// `move` makes the call with the given flags.
+template <typename Move>
+long between_pipes(int from, int to, unsigned flags, Move move, const void* pc) {
+  constexpr unsigned nonblocking = SPLICE_F_NONBLOCK;
+  Call call = descriptor_call(from, Kind::pipe, Point::read_call, Users::acquire);
+  call.waits_for = effect_pipe | effect_socket;
+  call.effects = effect_pipe | effect_socket | effect_file;
+  const bool patient = (flags & nonblocking) == 0 && !is_nonblocking(from) && !is_nonblocking(to);
+  const long result = make_call(call, pc, [&] {
+    const NonBlocking source(from);
+    const NonBlocking sink(to);
+    const long moved = move(flags | nonblocking);
+    return moved == -EAGAIN && patient ? would_block : moved;
+  });
+  if (result > 0) order_users_of_descriptor(Users::release, to);
+  return result;
+}
+
+msghdr message_of(iovec& part, sockaddr* address, socklen_t length) {
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_name = address;
+  message.msg_namelen = length;
+  return message;
+}
+
+std::span<const iovec> span_of(const iovec* parts, int count) {
+  return {parts, static_cast<std::size_t>(count)};
+}
+
+// The calls with one buffer, controlled or not.
+ssize_t read_into(int fd, void* to, std::size_t bytes, const void* pc) {
+  if (!controlled() || is_standard_stream(fd)) {
+    return answer(raw_call(SYS_read, fd, word(to), static_cast<long>(bytes)));
+  }
+  const iovec part{.iov_base = to, .iov_len = bytes};
+  return answer(read_parts(fd, {&part, 1}, pc));
+}
+
+ssize_t send_from(int fd, const void* from, std::size_t bytes, int flags, const sockaddr* address,
+                  socklen_t length, const void* pc) {
+  if (!controlled()) {
+    return answer(raw_call(SYS_sendto, fd, word(from), static_cast<long>(bytes), flags,
+                           word(address), length));
+  }
+  iovec part{.iov_base = const_cast<void*>(from), .iov_len = bytes};
+  const msghdr message = message_of(part, const_cast<sockaddr*>(address), length);
+  return answer(send_message(fd, message, flags, pc));
+}
+
+ssize_t receive_into(int fd, void* to, std::size_t bytes, int flags, sockaddr* address,
+                     socklen_t* length, const void* pc) {
+  if (!controlled()) {
+    return answer(raw_call(SYS_recvfrom, fd, word(to), static_cast<long>(bytes), flags,
+                           word(address), word(length)));
+  }
+  iovec part{.iov_base = to, .iov_len = bytes};
+  msghdr message = message_of(part, address, address == nullptr ? 0 : *length);
+  const long result = receive_message(fd, message, flags, pc);
+  if (result >= 0 && address != nullptr) *length = message.msg_namelen;
+  return answer(result);
+}
+
+}  // namespace
+}  // namespace ipctorture::schedule
+
+using namespace ipctorture::schedule;
+
+extern "C" {
+
+// --- read(2), write(2)
+
+ssize_t read(int fd, void* to, size_t bytes) {
+  return read_into(fd, to, bytes, __builtin_return_address(0));
+}
+
+ssize_t readv(int fd, const iovec* parts, int count) {
+  if (!controlled() || is_standard_stream(fd) || count < 0) {
+    return answer(raw_call(SYS_readv, fd, word(parts), count));
+  }
+  return answer(read_parts(fd, span_of(parts, count), __builtin_return_address(0)));
+}
+
+ssize_t write(int fd, const void* from, size_t bytes) {
+  if (!controlled() || is_standard_stream(fd)) {
+    return answer(raw_call(SYS_write, fd, word(from), static_cast<long>(bytes)));
+  }
+  const iovec part{.iov_base = const_cast<void*>(from), .iov_len = bytes};
+  return answer(write_parts(fd, {&part, 1}, __builtin_return_address(0)));
+}
+
+ssize_t writev(int fd, const iovec* parts, int count) {
+  if (!controlled() || is_standard_stream(fd) || count < 0) {
+    return answer(raw_call(SYS_writev, fd, word(parts), count));
+  }
+  return answer(write_parts(fd, span_of(parts, count), __builtin_return_address(0)));
+}
+
+ssize_t pread(int fd, void* to, size_t bytes, off_t offset) {
+  const auto size = static_cast<long>(bytes);
+  if (!controlled()) return answer(raw_call(SYS_pread64, fd, word(to), size, offset));
+  const iovec part{.iov_base = to, .iov_len = bytes};
+  return answer(at_offset({SYS_pread64, Point::read_call, word(to), size}, fd, {&part, 1}, offset,
+                          __builtin_return_address(0)));
+}
+
+ssize_t pwrite(int fd, const void* from, size_t bytes, off_t offset) {
+  const auto size = static_cast<long>(bytes);
+  if (!controlled()) return answer(raw_call(SYS_pwrite64, fd, word(from), size, offset));
+  const iovec part{.iov_base = const_cast<void*>(from), .iov_len = bytes};
+  return answer(at_offset({SYS_pwrite64, Point::write_call, word(from), size}, fd, {&part, 1},
+                          offset, __builtin_return_address(0)));
+}
+
+ssize_t preadv(int fd, const iovec* parts, int count, off_t offset) {
+  if (!controlled() || count < 0) {
+    return answer(raw_call(SYS_preadv, fd, word(parts), count, offset));
+  }
+  return answer(at_offset({SYS_preadv, Point::read_call, word(parts), count}, fd,
+                          span_of(parts, count), offset, __builtin_return_address(0)));
+}
+
+ssize_t pwritev(int fd, const iovec* parts, int count, off_t offset) {
+  if (!controlled() || count < 0) {
+    return answer(raw_call(SYS_pwritev, fd, word(parts), count, offset));
+  }
+  return answer(at_offset({SYS_pwritev, Point::write_call, word(parts), count}, fd,
+                          span_of(parts, count), offset, __builtin_return_address(0)));
+}
+
+// The same functions where off_t has 64 bits anyway.
+[[gnu::alias("pread")]] ssize_t pread64(int fd, void* to, size_t bytes, off64_t offset);
+[[gnu::alias("pwrite")]] ssize_t pwrite64(int fd, const void* from, size_t bytes, off64_t offset);
+[[gnu::alias("preadv")]] ssize_t preadv64(int fd, const iovec* parts, int count, off64_t offset);
+[[gnu::alias("pwritev")]] ssize_t pwritev64(int fd, const iovec* parts, int count, off64_t offset);
+
+// --- send(2)
+
+ssize_t sendto(int fd, const void* from, size_t bytes, int flags, const sockaddr* address,
+               socklen_t length) {
+  return send_from(fd, from, bytes, flags, address, length, __builtin_return_address(0));
+}
+
+ssize_t send(int fd, const void* from, size_t bytes, int flags) {
+  return send_from(fd, from, bytes, flags, nullptr, 0, __builtin_return_address(0));
+}
+
+ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  if (!controlled()) return answer(raw_call(SYS_sendmsg, fd, word(message), flags));
+  return answer(send_message(fd, *message, flags, __builtin_return_address(0)));
+}
+
+// One after the other, as in the kernel: others may go in between.
+int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  if (!controlled()) {
+    return static_cast<int>(answer(raw_call(SYS_sendmmsg, fd, word(messages), count, flags)));
+  }
+  int sent = 0;
+  for (; sent < static_cast<int>(count); ++sent) {
+    mmsghdr& one = messages[sent];
+    const long result = send_message(fd, one.msg_hdr, flags, __builtin_return_address(0));
+    if (result < 0 && sent == 0) return static_cast<int>(answer(result));
+    if (result < 0) break;
+    one.msg_len = static_cast<unsigned>(result);
+  }
+  return sent;
+}
+
+// --- recv(2)
+
+ssize_t recvfrom(int fd, void* to, size_t bytes, int flags, sockaddr* address, socklen_t* length) {
+  return receive_into(fd, to, bytes, flags, address, length, __builtin_return_address(0));
+}
+
+ssize_t recv(int fd, void* to, size_t bytes, int flags) {
+  return receive_into(fd, to, bytes, flags, nullptr, nullptr, __builtin_return_address(0));
+}
+
+ssize_t recvmsg(int fd, msghdr* message, int flags) {
+  if (!controlled()) return answer(raw_call(SYS_recvmsg, fd, word(message), flags));
+  return answer(receive_message(fd, *message, flags, __builtin_return_address(0)));
+}
+
+// The timeout is looked at between messages only, as the kernel does.
+int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
+  if (!controlled()) {
+    return static_cast<int>(
+        answer(raw_call(SYS_recvmmsg, fd, word(messages), count, flags, word(timeout))));
+  }
+  const std::int64_t deadline = deadline_in(timeout);
+  int how = flags & ~MSG_WAITFORONE;
+  int received = 0;
+  while (received < static_cast<int>(count)) {
+    mmsghdr& one = messages[received];
+    const long result = receive_message(fd, one.msg_hdr, how, __builtin_return_address(0));
+    if (result < 0 && received == 0) return static_cast<int>(answer(result));
+    if (result < 0) break;
+    one.msg_len = static_cast<unsigned>(result);
+    ++received;
+    if ((flags & MSG_WAITFORONE) != 0) how |= MSG_DONTWAIT;
+    if (deadline != 0 && deadline <= control->time) break;
+  }
+  return received;
+}
+
+// --- between pipes
+
+ssize_t splice(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t bytes,
+               unsigned flags) {
+  const auto move = [&](unsigned how) {
+    return raw_call(SYS_splice, from, word(from_offset), to, word(to_offset),
+                    static_cast<long>(bytes), how);
+  };
+  if (!controlled()) return answer(move(flags));
+  return answer(between_pipes(from, to, flags, move, __builtin_return_address(0)));
+}
+
+ssize_t tee(int from, int to, size_t bytes, unsigned flags) {
+  const auto copy = [&](unsigned how) {
+    return raw_call(SYS_tee, from, to, static_cast<long>(bytes), how);
+  };
+  if (!controlled()) return answer(copy(flags));
+  return answer(between_pipes(from, to, flags, copy, __builtin_return_address(0)));
+}
+
+// --- what _FORTIFY_SOURCE makes of some of them
+
+ssize_t __read_chk(int fd, void* to, size_t bytes, size_t room) {
+  if (bytes > room) __chk_fail();
+  return read_into(fd, to, bytes, __builtin_return_address(0));
+}
+
+ssize_t __recv_chk(int fd, void* to, size_t bytes, size_t room, int flags) {
+  if (bytes > room) __chk_fail();
+  return receive_into(fd, to, bytes, flags, nullptr, nullptr, __builtin_return_address(0));
+}
+
+ssize_t __recvfrom_chk(int fd, void* to, size_t bytes, size_t room, int flags, sockaddr* address,
+                       socklen_t* length) {
+  if (bytes > room) __chk_fail();
+  return receive_into(fd, to, bytes, flags, address, length, __builtin_return_address(0));
+}
+
+}  // extern "C"

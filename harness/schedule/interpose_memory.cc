@@ -1,0 +1,228 @@
+// Shared memory and futex(2): mmap, munmap, shm_open, memfd_create, shmat, shmdt, and syscall(2),
+// through which futex goes (it has no wrapper).
+//
+// Shared mappings are placed in the arena and registered under their object. A mapping that is
+// given back is only forgotten, so that an access to it is noticed; the addresses are freed when
+// the session ends.
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstdarg>
+
+#include "harness/schedule/arena.h"
+#include "harness/schedule/interpose.h"
+#include "harness/schedule/interpose_calls.h"
+
+namespace ipctorture::schedule {
+namespace {
+
+constexpr std::uint64_t anonymous_device = UINT64_MAX - 1;
+constexpr std::uint64_t system_v_device = UINT64_MAX;
+
+bool is_shared(int flags) { return (flags & MAP_TYPE) != MAP_PRIVATE; }
+
+void* map_shared(std::size_t bytes, int protection, int flags, int fd, off_t offset) {
+  void* room = find_room(bytes);
+  if (room == nullptr) end_schedule(Ending::uncontrolled, "mmap: more than 4 GiB shared");
+  const long result = raw_call(SYS_mmap, word(room), static_cast<long>(bytes), protection,
+                               flags | MAP_FIXED, fd, offset);
+  if (result < 0 && result > -4096) return reinterpret_cast<void*>(answer(result));
+  struct stat status{};
+  std::uint64_t device = anonymous_device, inode = objects->count;
+  if ((flags & MAP_ANONYMOUS) == 0) {
+    const Uncontrolled uncontrolled;
+    if (::fstat(fd, &status) == 0) {
+      device = status.st_dev;
+      inode = status.st_ino;
+    }
+  }
+  if (!note_mapped(room, bytes, device, inode, static_cast<std::uint64_t>(offset))) {
+    end_schedule(Ending::uncontrolled,
+                 "mmap: more shared objects or pages than explore can follow");
+  }
+  return room;
+}
+
+// --- futex
+
+std::uint64_t futex_key(const void* address, bool is_private) {
+  constexpr std::uint64_t private_tag = std::uint64_t{1} << 56, memory_tag = std::uint64_t{1} << 57;
+  const std::uint64_t process = control->lane[current_lane].process;
+  if (!in_arena(address)) {
+    return memory_tag | process << 48 |
+           (reinterpret_cast<std::uintptr_t>(address) & ((std::uint64_t{1} << 40) - 1));
+  }
+  const std::uint64_t key = canonical(address);
+  // A private futex is looked up by address space, whatever the memory behind it.
+  return is_private ? private_tag | process << 48 | key : key;
+}
+
+long futex_wait(const std::uint32_t* address, std::uint64_t key, std::uint32_t expected,
+                std::int64_t deadline, const void* pc) {
+  point(Point::futex_wait, key, pc);
+  note_value(expected);
+  if (__atomic_load_n(address, __ATOMIC_SEQ_CST) != expected) return answer(-EAGAIN);
+  if (ask(Question::spurious, 2, pc) == 1) return 0;
+  if (ask(Question::interrupted, 2, pc) == 1) return answer(-EINTR);
+  if (wait_for_key(Point::futex_wait, key, with_interrupts(deadline), pc)) return 0;
+  return answer(interrupted_by_timer(deadline) ? -EINTR : -ETIMEDOUT);
+}
+
+long futex(long a, long b, long c, long d, const void* pc) {
+  const auto* address = reinterpret_cast<const std::uint32_t*>(a);
+  const auto* timeout = reinterpret_cast<const timespec*>(d);
+  const auto operation = static_cast<int>(b);
+  const std::uint64_t key = futex_key(address, (operation & FUTEX_PRIVATE_FLAG) != 0);
+  const clockid_t clock =
+      (operation & FUTEX_CLOCK_REALTIME) != 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+  switch (operation & FUTEX_CMD_MASK) {
+    case FUTEX_WAIT:
+      return futex_wait(address, key, static_cast<std::uint32_t>(c), deadline_in(timeout), pc);
+    case FUTEX_WAIT_BITSET:
+      return futex_wait(address, key, static_cast<std::uint32_t>(c), deadline_at(timeout, clock),
+                        pc);
+    case FUTEX_WAKE:
+    case FUTEX_WAKE_BITSET: {
+      point(Point::futex_wake, key, pc);
+      const unsigned woken = wake(key, static_cast<unsigned>(c), pc);
+      note_value(woken);
+      return woken;
+    }
+    default:
+      control->said_call = "futex";
+      end_schedule(Ending::uncontrolled, "futex operation %d is not controlled",
+                   operation & FUTEX_CMD_MASK);
+  }
+}
+
+// A call by number that has no wrapper here.
+long other_call(long number, long a, long b, long c, long d, long e, long f, const void* pc) {
+  const bool looks_only = number == SYS_gettid || number == SYS_getpid;
+  if (looks_only) return answer(raw_call(number, a, b, c, d, e, f));
+  const bool signals = number == SYS_rt_tgsigqueueinfo || number == SYS_rt_sigqueueinfo ||
+                       number == SYS_tgkill || number == SYS_tkill;
+  point(signals ? Point::signal : Point::process, static_cast<std::uint64_t>(number), pc);
+  note_kernel_call();
+  if (signals) release_object(all_signals);
+  const long result = raw_call(number, a, b, c, d, e, f);
+  effect(effect_any);
+  note_value(static_cast<std::uint64_t>(result));
+  return answer(result);
+}
+
+// A point for a call that changes names or objects.
+void object_call(Point at, const void* pc) {
+  point(at, 0, pc);
+  note_kernel_call();
+  effect(effect_file);
+}
+
+}  // namespace
+}  // namespace ipctorture::schedule
+
+using namespace ipctorture::schedule;
+
+extern "C" {
+
+void* mmap(void* address, size_t bytes, int protection, int flags, int fd, off_t offset) noexcept {
+  const bool ours = controlled() && is_shared(flags) && (flags & MAP_FIXED) == 0;
+  if (!ours) {
+    if (controlled()) note_kernel_call();
+    return reinterpret_cast<void*>(answer(raw_call(
+        SYS_mmap, word(address), static_cast<long>(bytes), protection, flags, fd, offset)));
+  }
+  object_call(Point::map, __builtin_return_address(0));
+  return map_shared(bytes, protection, flags, fd, offset);
+}
+
+void* mmap64(void* address, size_t bytes, int protection, int flags, int fd,
+             off64_t offset) noexcept {
+  return mmap(address, bytes, protection, flags, fd, offset);
+}
+
+int munmap(void* address, size_t bytes) noexcept {
+  if (controlled() && in_arena(address)) {
+    point(Point::map, canonical(address), __builtin_return_address(0));
+    note_unmapped(address, bytes);
+    return 0;
+  }
+  if (controlled()) note_kernel_call();
+  return static_cast<int>(answer(raw_call(SYS_munmap, word(address), static_cast<long>(bytes))));
+}
+
+int shm_open(const char* name, int flags, mode_t mode) {
+  static const auto call = real<decltype(&::shm_open)>("shm_open");
+  if (!controlled()) return call(name, flags, mode);
+  object_call(Point::open, __builtin_return_address(0));
+  order_users(Users::both, all_names);
+  const Uncontrolled uncontrolled;
+  return call(name, flags, mode);
+}
+
+int shm_unlink(const char* name) {
+  static const auto call = real<decltype(&::shm_unlink)>("shm_unlink");
+  if (!controlled()) return call(name);
+  object_call(Point::file, __builtin_return_address(0));
+  order_users(Users::both, all_names);
+  const Uncontrolled uncontrolled;
+  return call(name);
+}
+
+int memfd_create(const char* name, unsigned flags) noexcept {
+  if (controlled()) object_call(Point::open, __builtin_return_address(0));
+  return static_cast<int>(answer(raw_call(SYS_memfd_create, word(name), flags)));
+}
+
+void* shmat(int id, const void* address, int flags) noexcept {
+  static const auto call = real<decltype(&::shmat)>("shmat");
+  if (!controlled() || address != nullptr) return call(id, address, flags);
+  object_call(Point::map, __builtin_return_address(0));
+  shmid_ds status{};
+  {
+    const Uncontrolled uncontrolled;
+    if (::shmctl(id, IPC_STAT, &status) != 0) return reinterpret_cast<void*>(-1);
+  }
+  void* room = find_room(status.shm_segsz);
+  if (room == nullptr) end_schedule(Ending::uncontrolled, "shmat: more than 4 GiB shared");
+  void* result = call(id, room, flags | SHM_REMAP);
+  if (result == reinterpret_cast<void*>(-1)) return result;
+  if (!note_mapped(room, status.shm_segsz, system_v_device, static_cast<std::uint64_t>(id), 0)) {
+    end_schedule(Ending::uncontrolled, "shmat: more shared pages than explore can follow");
+  }
+  return result;
+}
+
+int shmdt(const void* address) noexcept {
+  static const auto call = real<decltype(&::shmdt)>("shmdt");
+  if (!controlled() || !in_arena(address)) return call(address);
+  point(Point::map, canonical(address), __builtin_return_address(0));
+  // How long it was is known by the object it maps.
+  const std::uint64_t page = canonical(address) / page_bytes;
+  for (std::uint32_t i = 0; i < objects->count; ++i) {
+    const SharedObject& object = objects->object[i];
+    if (object.first_page != page) continue;
+    note_unmapped(const_cast<void*>(address), object.pages * page_bytes);
+    return 0;
+  }
+  return static_cast<int>(answer(-EINVAL));
+}
+
+long syscall(long number, ...) noexcept {
+  va_list arguments;
+  va_start(arguments, number);
+  long word[6];
+  for (long& one : word) one = va_arg(arguments, long);
+  va_end(arguments);
+  const void* pc = __builtin_return_address(0);
+  if (!controlled()) {
+    return answer(raw_call(number, word[0], word[1], word[2], word[3], word[4], word[5]));
+  }
+  if (number == SYS_futex) return futex(word[0], word[1], word[2], word[3], pc);
+  return other_call(number, word[0], word[1], word[2], word[3], word[4], word[5], pc);
+}
+
+}  // extern "C"

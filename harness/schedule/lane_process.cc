@@ -1,0 +1,201 @@
+#include "harness/schedule/lane_process.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <exception>
+
+#include "harness/schedule/arena.h"
+#include "harness/schedule/controlled_stage.h"
+#include "harness/schedule/interpose.h"
+#include "harness/schedule/lane_heap.h"
+#include "harness/work/lane_work.h"
+
+namespace ipctorture::schedule {
+
+Crew crew;
+ProcessState* process_state = nullptr;
+
+namespace {
+
+constexpr int turns_before_sleep = 0;
+
+void fail_lane(unsigned lane, Stage& stage, int error, const char* what) {
+  LaneHeader& header = setting->lanes[lane].header();
+  header.error = error;
+  std::strncpy(header.error_text, what, sizeof header.error_text - 1);
+  stage.enter(LaneState::failed);
+}
+
+// One lane's life, on its fiber.
+void live_as_lane(unsigned lane) {
+  const Scenario& scenario = setting->scenario;
+  LaneHeader& header = setting->lanes[lane].header();
+  header.pid.store(::getpid(), std::memory_order_relaxed);
+  header.tid.store(::gettid(), std::memory_order_release);
+  ControlledStage stage(scenario.seed, lane);
+  try {
+    std::vector<std::unique_ptr<Transport>> transports;
+    LaneJob job{.scenario = &scenario,
+                .contract = &setting->contract,
+                .plan = setting->plans[lane],
+                .lane = setting->lanes[lane]};
+    for (unsigned channel = 0; channel < crew.options.size(); ++channel) {
+      transports.push_back(crew.registration->make(crew.options[channel],
+                                                   std::move(crew.lane_handles[lane][channel])));
+      job.transports.push_back(transports.back().get());
+      job.tokens.push_back(crew.options[channel].token);
+    }
+    work(job, stage);
+  } catch (const std::system_error& e) {
+    fail_lane(lane, stage, e.code().value(), e.what());
+  } catch (const std::exception& e) {
+    fail_lane(lane, stage, 0, e.what());
+  }
+}
+
+void lane_entry() noexcept {
+  live_as_lane(static_cast<unsigned>(current_lane));
+  lane_finished();  // never comes back: a lane that is over is never chosen
+  std::terminate();
+}
+
+void enter_lane(int from, int lane) {
+  current_lane = lane;
+  switch_fiber(from < 0 ? crew.main : crew.fiber[from], crew.fiber[lane]);
+}
+
+bool is_mine(int lane) { return control->lane[lane].process == crew.process; }
+
+// This process has no turn: until it has one. In a lane, returns when it is that lane's.
+void wait_for_turn(int from) {
+  for (;;) {
+    await(control->baton[crew.process].word, -1);
+    const auto command = static_cast<ProcessCommand>(control->command);
+    const bool renew = crew.generation != process_state->generation;
+    if (command != ProcessCommand::run || renew) {
+      // The fibers' old lives are over, this one's too.
+      current_lane = -1;
+      crew.main.caught_exceptions = nullptr;
+      if (from >= 0) switch_fiber(crew.fiber[from], crew.main);
+      return;
+    }
+    const int lane = control->current;
+    if (lane == from) {
+      current_lane = lane;
+      return;
+    }
+    enter_lane(from, lane);
+    return;
+  }
+}
+
+void to_lane(int from, int to) {
+  if (is_mine(to)) {
+    enter_lane(from, to);
+    return;
+  }
+  current_lane = -1;
+  post(control->baton[control->lane[to].process].word);
+  wait_for_turn(from);
+}
+
+void to_session() {
+  const int from = current_lane;
+  current_lane = -1;
+  if (!crew.forked) {
+    switch_fiber(crew.fiber[from], crew.main);
+  } else {
+    const bool dies = control->ending == Ending::killed;  // it is another's once we have posted
+    post(control->supervisor);
+    if (dies) raw_call(SYS_kill, ::getpid(), SIGKILL);
+    wait_for_turn(from);
+  }
+}
+
+std::vector<unsigned> my_lanes() {
+  std::vector<unsigned> lanes;
+  for (unsigned lane = 0; lane < control->lanes; ++lane) {
+    if (is_mine(static_cast<int>(lane))) lanes.push_back(lane);
+  }
+  return lanes;
+}
+
+}  // namespace
+
+void post(std::atomic<std::uint32_t>& word) {
+  word.store(1, std::memory_order_seq_cst);
+  raw_call(SYS_futex, schedule::word(&word), FUTEX_WAKE, 1);
+}
+
+bool await(std::atomic<std::uint32_t>& word, std::int64_t ns) {
+  for (int turn = 0; turn < turns_before_sleep && word.load() == 0; ++turn) {
+  }
+  const timespec most{.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+  while (word.load(std::memory_order_seq_cst) == 0) {
+    const long result = raw_call(SYS_futex, schedule::word(&word), FUTEX_WAIT, 0,
+                                 ns < 0 ? 0 : schedule::word(&most));
+    if (result == -ETIMEDOUT && word.load() == 0) return false;
+    if (result == -EINTR && ns >= 0 && word.load() == 0) return false;
+  }
+  word.store(0, std::memory_order_seq_cst);
+  return true;
+}
+
+void install_handover() { handover = {.to_lane = to_lane, .to_session = to_session}; }
+
+void renew_lanes() {
+  crew.generation = process_state->generation;
+  if (process_state->from_snapshot) {
+    crew.snapshot.restore(crew.fiber, !process_state->shared_restored);
+    process_state->shared_restored = true;
+    return;
+  }
+  forget_addresses();
+  for (const unsigned lane : my_lanes()) {
+    clear_lane_heap(lane);
+    prepare_fiber(crew.fiber[lane], [] { lane_entry(); });
+  }
+}
+
+bool save_lanes() { return crew.snapshot.take(my_lanes(), crew.fiber, crew.code); }
+
+void run_fibers() {
+  if (crew.generation != process_state->generation) renew_lanes();
+  enter_lane(-1, control->current);
+  current_lane = -1;
+}
+
+void live_as_worker(unsigned process) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  crew.process = process;
+  crew.forked = true;
+  for (unsigned lane = 0; lane < control->lanes; ++lane) {
+    if (!is_mine(static_cast<int>(lane)) && lane < crew.lane_handles.size()) {
+      crew.lane_handles[lane].clear();
+    }
+  }
+  for (;;) {
+    await(control->baton[process].word, -1);
+    switch (static_cast<ProcessCommand>(control->command)) {
+      case ProcessCommand::run:
+        run_fibers();
+        // Back here for a command, or because the lanes must be made new: take this baton again.
+        control->baton[process].word.store(1, std::memory_order_seq_cst);
+        break;
+      case ProcessCommand::save:
+        if (!save_lanes()) process_state->saved = false;
+        post(control->supervisor);
+        break;
+      case ProcessCommand::quit:
+        raw_call(SYS_exit_group, 0);
+    }
+  }
+}
+
+}  // namespace ipctorture::schedule

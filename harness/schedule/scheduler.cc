@@ -1,0 +1,462 @@
+#include "harness/schedule/scheduler.h"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+
+#include "harness/schedule/arena.h"
+#include "harness/schedule/strategy.h"
+
+namespace ipctorture::schedule {
+
+Control* control = nullptr;
+int current_lane = -1;
+Handover handover;
+Direction direction;
+
+namespace {
+
+constexpr std::uint64_t hash_seed = 0x1234567;
+constexpr std::uint64_t hash_factor = 0x9e3779b97f4a7c15;
+
+constexpr std::uint32_t bit(int lane) { return 1u << static_cast<unsigned>(lane); }
+
+// Notes a step. What else could run: the lanes, and above them those whose deadline could pass.
+void take_step(Point at, std::uint32_t key, std::uint16_t others, const void* pc) {
+  Control& c = *control;
+  const auto lane = static_cast<std::uint8_t>(current_lane);
+  const std::uint32_t step = ++c.step;
+  ++c.lane[lane].steps;
+  c.time += ns_per_step;
+  const std::uint64_t what = std::uint64_t{key} | std::uint64_t{lane} << 32 |
+                             std::uint64_t{static_cast<unsigned>(at)} << 40;
+  c.hash = (c.hash ^ what) * hash_factor;
+  c.hash ^= c.hash >> 29;
+  if (step >= trace_max) return;
+  c.lane[lane].log_step = step;
+  c.trace[step] = {lane, at, others, key};
+  if (c.keep_log) c.log[step] = {pc, 0};
+}
+
+std::uint16_t others_of(int lane) {
+  const Control& c = *control;
+  return static_cast<std::uint16_t>((c.runnable & ~bit(lane)) | (c.timed & ~c.runnable & ~bit(lane))
+                                                                    << 8);
+}
+
+// Whoever could have run meanwhile did not get to: its calls are late for no fault of theirs.
+void leap_to(std::int64_t time) {
+  Control& c = *control;
+  if (time <= c.time) return;
+  for (unsigned lane = 0; lane < c.lanes; ++lane) {
+    if ((c.runnable >> lane & 1) != 0) c.lane[lane].starved += time - c.time;
+  }
+  c.time = time;
+}
+
+void make_runnable(int lane, bool timed_out) {
+  Control& c = *control;
+  LaneControl& l = c.lane[lane];
+  if (timed_out) {
+    leap_to(l.deadline);
+    const bool in_call = l.waits_in != Point::sleep && l.waits_in != Point::order;
+    if (in_call && c.time - l.waiting_since >= long_sleep_ns && c.sleep_count < sleeps_max) {
+      c.sleeps[c.sleep_count++] = {static_cast<std::uint8_t>(lane), l.waiting_since, c.time};
+    }
+  }
+  l.waiting = Waiting::none;
+  l.timed_out = timed_out;
+  c.runnable |= bit(lane);
+  c.timed &= ~bit(lane);
+  if (c.source == Source::pct) c.stop = 0;
+}
+
+int next_in_turn(int after) {
+  const Control& c = *control;
+  for (unsigned i = 1; i <= c.lanes; ++i) {
+    const int lane = static_cast<int>((static_cast<unsigned>(after) + i) % c.lanes);
+    if ((c.runnable & bit(lane)) != 0) return lane;
+  }
+  return -1;
+}
+
+int earliest_deadline() {
+  const Control& c = *control;
+  int earliest = -1;
+  for (unsigned lane = 0; lane < c.lanes; ++lane) {
+    if ((c.timed & bit(static_cast<int>(lane))) == 0) continue;
+    if (earliest < 0 || c.lane[lane].deadline < c.lane[earliest].deadline) {
+      earliest = static_cast<int>(lane);
+    }
+  }
+  return earliest;
+}
+
+void record(Change change, std::uint8_t value) {
+  Control& c = *control;
+  if (c.taken_count == taken_max) return;
+  c.taken[c.taken_count++] = {.step = c.lane[current_lane].steps,
+                              .lane = static_cast<std::uint8_t>(current_lane),
+                              .change = change,
+                              .value = value};
+}
+
+// SIGKILL at this very step. Never returns.
+[[noreturn]] void kill_here() {
+  record(Change::kill, 0);
+  control->kill_lane = static_cast<std::uint32_t>(current_lane);
+  control->killed_at = control->time;
+  end_schedule(Ending::killed);
+}
+
+void switch_to(int lane) {
+  Control& c = *control;
+  const int from = current_lane;
+  c.alone_since = c.step;
+  c.current = lane;
+  control->stop = next_stop();
+  if (lane != from) handover.to_lane(from, lane);
+}
+
+void check_expected() {
+  Control& c = *control;
+  if (c.expected_steps == 0 || c.step >= trace_max) return;
+  const Step& saw = c.trace[c.step];
+  const Step& recorded = c.expected[c.step];
+  const bool same = c.step <= c.expected_steps && recorded.lane == saw.lane &&
+                    recorded.point == saw.point && recorded.key == saw.key;
+  if (same) return;
+  char expected[80] = "the end", seen[80];
+  const auto describe = [](const Step& step, char* text, std::size_t bytes) {
+    std::snprintf(text, bytes, "lane %u: %s at 0x%x", step.lane, to_string(step.point).data(),
+                  step.key);
+  };
+  if (c.step <= c.expected_steps) describe(recorded, expected, sizeof expected);
+  describe(saw, seen, sizeof seen);
+  end_schedule(Ending::diverged, "at step %u: expected %s, saw %s", c.step, expected, seen);
+}
+
+void check_budget() {
+  Control& c = *control;
+  if (c.step < c.step_budget) return;
+  const std::uint64_t heads = direction.progress();
+  if (c.progress_step == 0 || heads != c.progress_heads) {
+    // Something was completed: as many steps again, but not for ever.
+    const bool long_enough = c.progress_step != 0 && c.step >= trace_max;
+    if (long_enough) end_schedule(Ending::budget);
+    c.progress_step = c.step;
+    c.progress_heads = heads;
+    c.step_budget = c.step * 2;
+    return;
+  }
+  end_schedule(Ending::livelock);
+}
+
+// The running lane's turn is over for fairness: whoever could run, or (when lanes have long been
+// running in vain) whose deadline could pass, is next.
+int fair_turn(std::uint16_t others) {
+  Control& c = *control;
+  c.alone_since = c.step;
+  if (others >> 8 != 0 && (others & 255) == 0) return earliest_deadline() + passing;
+  if (others >> 8 != 0 && c.progress_step != 0) return earliest_deadline() + passing;
+  c.lane[current_lane].priority = --c.lowest_priority;
+  return next_in_turn(current_lane);
+}
+
+void apply(int chosen) {
+  if (chosen >= passing) {
+    chosen -= passing;
+    make_runnable(chosen, true);
+  }
+  switch_to(chosen);
+}
+
+void record_choice(int chosen) {
+  if (chosen >= passing) {
+    record(Change::time_out, static_cast<std::uint8_t>(chosen - passing));
+  } else {
+    record(Change::run, static_cast<std::uint8_t>(chosen));
+  }
+}
+
+void think() {
+  Control& c = *control;
+  check_expected();
+  check_budget();
+  const std::uint16_t others = others_of(current_lane);
+  const int chosen = departure(true, others);
+  if (chosen == kill_chosen) kill_here();
+  if (chosen >= 0 && chosen != current_lane) {
+    record_choice(chosen);
+    return apply(chosen);
+  }
+  if (c.step - c.alone_since >= alone_max && others != 0) return apply(fair_turn(others));
+  if (c.step - c.alone_since >= alone_max) c.alone_since = c.step;
+  control->stop = next_stop();
+}
+
+bool all_over() {
+  const Control& c = *control;
+  return std::all_of(c.lane, c.lane + c.lanes, [](const LaneControl& lane) {
+    return lane.waiting == Waiting::finished || lane.waiting == Waiting::dead;
+  });
+}
+
+// Lets time, or the director, make somebody runnable; how the schedule ends when neither can.
+Ending move_time() {
+  Control& c = *control;
+  while (c.runnable == 0) {
+    if (all_over()) return Ending::complete;
+    if (const int lane = earliest_deadline(); lane >= 0) {
+      make_runnable(lane, true);
+    } else if (!direction.nobody_runs()) {
+      return Ending::deadlock;
+    }
+  }
+  return Ending::running;
+}
+
+// The running lane cannot go on: who is next?
+int next_when_blocked() {
+  check_expected();
+  check_budget();
+  const std::uint16_t others = others_of(current_lane);
+  const int chosen = departure(false, others);
+  if (chosen == kill_chosen) kill_here();
+  if (chosen >= passing) {
+    record_choice(chosen);
+    make_runnable(chosen - passing, true);
+    return chosen - passing;
+  }
+  if (const Ending ending = move_time(); ending != Ending::running) end_schedule(ending);
+  const int usual = next_in_turn(current_lane);
+  if (chosen < 0 || chosen == usual) return usual;
+  record_choice(chosen);
+  return chosen;
+}
+
+bool wait(Waiting how, Point in, std::uint64_t key, std::uint32_t classes, std::int64_t deadline,
+          const void* pc) {
+  Control& c = *control;
+  const int self = current_lane;
+  LaneControl& me = c.lane[self];
+  me.waiting = how;
+  me.waits_in = in;
+  me.key = key;
+  me.classes = classes;
+  me.deadline = deadline;
+  me.waiting_since = c.time;
+  me.waits_at = pc;
+  me.timed_out = false;
+  c.runnable &= ~bit(self);
+  if (deadline != 0) c.timed |= bit(self);
+  take_step(in, static_cast<std::uint32_t>(key), others_of(self), pc);
+  if (how == Waiting::order) {
+    direction.rested();
+    if (me.waiting == Waiting::none) return true;  // told to go on, or the schedule begins here
+  }
+  switch_to(next_when_blocked());
+  return !me.timed_out;
+}
+
+}  // namespace
+
+std::string_view to_string(Ending ending) {
+  constexpr std::string_view names[ending_count] = {
+      "running", "ready",  "complete",     "deadlock", "livelock", "budget",
+      "race",    "misuse", "uncontrolled", "crash",    "diverged", "killed"};
+  return names[static_cast<unsigned>(ending) % ending_count];
+}
+
+void point(Point at, std::uint64_t key, const void* pc) {
+  take_step(at, static_cast<std::uint32_t>(key), others_of(current_lane), pc);
+  if (control->step >= control->stop) think();
+}
+
+bool wait_for_key(Point in, std::uint64_t key, std::int64_t deadline, const void* pc) {
+  return wait(Waiting::key, in, key, 0, deadline, pc);
+}
+
+bool wait_to_retry(Point in, std::uint32_t classes, std::uint64_t what, std::int64_t deadline,
+                   const void* pc) {
+  return wait(Waiting::retry, in, what, classes, deadline, pc);
+}
+
+void wait_for_order() { wait(Waiting::order, Point::order, 0, 0, 0, nullptr); }
+
+void sleep_until(std::int64_t deadline, const void* pc) {
+  wait(Waiting::retry, Point::sleep, 0, 0, std::max<std::int64_t>(deadline, 1), pc);
+}
+
+unsigned wake(std::uint64_t key, unsigned most, const void* pc) {
+  Control& c = *control;
+  unsigned woken = 0;
+  while (woken < most) {
+    int waiters[lanes_max];
+    unsigned count = 0;
+    for (unsigned lane = 0; lane < c.lanes; ++lane) {
+      const LaneControl& l = c.lane[lane];
+      if (l.waiting == Waiting::key && l.key == key) waiters[count++] = static_cast<int>(lane);
+    }
+    if (count == 0) break;
+    std::sort(waiters, waiters + count,
+              [&](int a, int b) { return c.lane[a].waiting_since < c.lane[b].waiting_since; });
+    const unsigned which = count > most - woken ? ask(Question::waiter, count, pc) : 0;
+    make_runnable(waiters[which], false);
+    ++woken;
+  }
+  return woken;
+}
+
+void effect(std::uint32_t classes) {
+  Control& c = *control;
+  for (unsigned lane = 0; lane < c.lanes; ++lane) {
+    const LaneControl& l = c.lane[lane];
+    if (l.waiting == Waiting::retry && (l.classes & classes) != 0) {
+      make_runnable(static_cast<int>(lane), false);
+    }
+  }
+}
+
+unsigned ask(Question question, unsigned answers, const void* pc) {
+  Control& c = *control;
+  if (answers < 2 || (!c.questions && question != Question::waiter && question != Question::stale))
+    return 0;
+  take_step(Point::choice, static_cast<std::uint32_t>(question),
+            static_cast<std::uint16_t>(answers), pc);
+  check_expected();
+  const unsigned answer = answer_to(question, answers);
+  control->stop = next_stop();
+  if (answer != 0) record(Change::answer, static_cast<std::uint8_t>(answer));
+  return answer;
+}
+
+void pause_when_ready() {
+  control->ending = Ending::ready;
+  handover.to_session();
+}
+
+void note_value(std::uint64_t value) {
+  if (control->keep_log) control->log[control->lane[current_lane].log_step].value = value;
+}
+
+void yield(const void* pc) {
+  point(Point::yield, 0, pc);
+  const std::uint32_t lanes = others_of(current_lane) & 255u;
+  if (lanes == 0 || control->alone_since == control->step) return;
+  apply(fair_turn(static_cast<std::uint16_t>(lanes)));
+}
+
+void end_schedule(Ending ending) {
+  control->ending = ending;
+  handover.to_session();
+  __builtin_unreachable();
+}
+
+void end_schedule(Ending ending, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(control->said, sizeof control->said, format, arguments);
+  va_end(arguments);
+  end_schedule(ending);
+}
+
+void lane_finished() {
+  Control& c = *control;
+  take_step(Point::end, 0, others_of(current_lane), nullptr);
+  LaneControl& me = c.lane[current_lane];
+  me.waiting = Waiting::finished;
+  c.runnable &= ~bit(current_lane);
+  direction.rested();
+  effect(effect_any);
+  switch_to(next_when_blocked());
+}
+
+void begin_schedule() {
+  Control& c = *control;
+  c.ending = Ending::running;
+  c.step = c.stop = c.alone_since = 0;
+  c.next_listed = c.next_walk = 0;
+  c.progress_step = 0;
+  c.progress_heads = 0;
+  c.lowest_priority = -100;
+  c.hash = hash_seed;
+  c.taken_count = 0;
+  c.sleep_count = 0;
+  c.killed_lanes = 0;
+  c.said[0] = 0;
+  c.kernel_calls = 0;
+  c.shared_accesses = 0;
+  for (unsigned lane = 0; lane < c.lanes; ++lane) {
+    c.lane[lane].steps = 0;
+    c.lane[lane].stale_in_row = 0;
+  }
+  begin_strategy();
+}
+
+void end_waiting_for_order(unsigned lane) {
+  if (control->lane[lane].waiting == Waiting::order) make_runnable(static_cast<int>(lane), false);
+}
+
+void bury(std::uint32_t lanes_mask) {
+  Control& c = *control;
+  for (unsigned lane = 0; lane < c.lanes; ++lane) {
+    LaneControl& l = c.lane[lane];
+    if ((lanes_mask >> lane & 1) == 0) continue;
+    if (l.waiting != Waiting::finished) l.waiting = Waiting::dead;
+    // The end of a process is seen by everybody: what it did comes before what they do now.
+    for (unsigned other = 0; other < c.lanes; ++other) {
+      c.memory.now[other].join(c.memory.now[lane]);
+      c.memory.visible[other].join(c.memory.now[lane]);
+    }
+  }
+  c.runnable &= ~lanes_mask;
+  c.timed &= ~lanes_mask;
+  // The kernel released its locks and closed its descriptors: everybody looks again.
+  effect(effect_any);
+  for (unsigned lane = 0; lane < c.lanes; ++lane) {
+    const LaneControl& l = c.lane[lane];
+    if (l.waiting == Waiting::key && l.waits_in == Point::mutex_lock) {
+      make_runnable(static_cast<int>(lane), false);
+    }
+  }
+}
+
+bool choose_in_session() {
+  Control& c = *control;
+  c.ending = move_time();
+  if (c.ending != Ending::running) return false;
+  c.current = next_in_turn(static_cast<int>(c.lanes) - 1);
+  c.alone_since = c.step;
+  c.stop = 0;
+  return true;
+}
+
+void describe_waiting(unsigned lane, char* text, unsigned bytes) {
+  const LaneControl& l = control->lane[lane];
+  switch (l.waiting) {
+    case Waiting::none:
+      std::snprintf(text, bytes, "can run");
+      break;
+    case Waiting::key: {
+      char object[80];
+      describe_key(l.key, object, sizeof object);
+      std::snprintf(text, bytes, "waits in %s at %s", to_string(l.waits_in).data(), object);
+      break;
+    }
+    case Waiting::retry:
+      std::snprintf(text, bytes, "waits in %s", to_string(l.waits_in).data());
+      break;
+    case Waiting::order:
+      std::snprintf(text, bytes, "waits for orders");
+      break;
+    case Waiting::finished:
+      std::snprintf(text, bytes, "has finished");
+      break;
+    case Waiting::dead:
+      std::snprintf(text, bytes, "is dead");
+      break;
+  }
+}
+
+}  // namespace ipctorture::schedule

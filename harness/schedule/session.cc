@@ -1,0 +1,467 @@
+#include "harness/schedule/session.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <stdexcept>
+
+#include "harness/base/clock.h"
+#include "harness/base/prng.h"
+#include "harness/schedule/arena.h"
+#include "harness/schedule/controlled_stage.h"
+#include "harness/schedule/lane_heap.h"
+#include "harness/schedule/lane_process.h"
+#include "harness/schedule/scheduler.h"
+#include "harness/schedule/session_history.h"
+
+namespace ipctorture::schedule {
+namespace {
+
+constexpr std::int64_t virtual_start_ns = 1'000'000'000;
+constexpr std::int64_t look_every_ns = 50'000'000;
+constexpr Instant blocked_after_ns = 3'000'000'000;
+
+// Everything that processes share, in one mapping that lives as long as this process.
+struct SharedState {
+  Control control;
+  ProcessState process;
+  ObjectTable objects;
+};
+
+std::byte* lanes_memory = nullptr;
+
+void* map_shared_memory(std::size_t bytes, const char* what) {
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw_system_error("mmap", what);
+  return memory;
+}
+
+// Once per process: sessions come and go, and use it one after the other.
+void prepare_process() {
+  if (control != nullptr) return;
+  auto* state = new (map_shared_memory(sizeof(SharedState), "the control block")) SharedState;
+  shadow = static_cast<LineShadow*>(
+      map_shared_memory(canonical_pages_max * (page_bytes / line_bytes) * sizeof(LineShadow),
+                        "the shadow of shared memory"));
+  lanes_memory = static_cast<std::byte*>(
+      map_shared_memory(lanes_max * lane_bytes(lane_records), "the journals"));
+  reserve_arena(&state->objects);
+  make_lane_heaps();
+  for (Fiber& fiber : crew.fiber) make_fiber(fiber);
+  process_state = &state->process;
+  install_handover();
+  install_direction();
+  control = &state->control;
+}
+
+std::set<int> open_descriptors() {
+  std::set<int> open;
+  DIR* directory = ::opendir("/proc/self/fd");
+  if (directory == nullptr) return open;
+  while (const dirent* entry = ::readdir(directory)) {
+    if (entry->d_name[0] != '.') open.insert(std::atoi(entry->d_name));
+  }
+  open.erase(::dirfd(directory));
+  ::closedir(directory);
+  return open;
+}
+
+Descriptor duplicate(const Descriptor& handle) {
+  return own_descriptor(::fcntl(handle.get(), F_DUPFD_CLOEXEC, 0), "fcntl", "handle");
+}
+
+}  // namespace
+
+class Session::Implementation {
+ public:
+  Implementation(const Scenario& scenario, const Registration& registration, Backend backend,
+                 std::vector<Options> options, LateLanes late_lanes)
+      : registration_(registration), backend_(backend) {
+    if (scenario.lanes() > lanes_max) throw std::invalid_argument("explore: at most 8 lanes");
+    prepare_process();
+    setting_.scenario = scenario;
+    setting_.contract = registration.contract;
+    setting_.late_are_successors = late_lanes == LateLanes::succeed;
+    for (unsigned lane = 0; lane < scenario.lanes(); ++lane) {
+      setting_.plans.push_back(plan_lane(scenario, lane));
+      setting_.lanes.emplace_back(lanes_memory + lane * lane_bytes(lane_records));
+    }
+    setting = &setting_;
+    crew.registration = &registration;
+    crew.options = std::move(options);
+    crew.code = reinterpret_cast<const void*>(registration.make);
+    crew.process = 0;
+    crew.forked = false;
+    Control& c = *control;
+    c.lanes = scenario.lanes();
+    c.processes = backend == Backend::fibers ? 1 : worker_count(scenario);
+    c.can_kill = backend == Backend::processes;
+    descriptors_before_ = open_descriptors();
+  }
+
+  ~Implementation() {
+    setting = nullptr;
+    tear_down();
+  }
+
+  std::string unsupported() {
+    for (const Options& options : crew.options) {
+      const std::string why = registration_.make(options, {})->unsupported();
+      if (!why.empty()) return why;
+    }
+    return {};
+  }
+
+  Ending run(const Plan& plan) {
+    exits_.clear();
+    if (lanes_wait_ready_ && !crew_snapshot_lost_) {
+      return_to_snapshot();
+    } else if (const Ending ending = set_up(); ending != Ending::ready) {
+      attached_ = false;
+      return end(ending);
+    }
+    attached_ = true;
+    configure(plan);
+    begin_schedule();
+    forget_all(control->memory, control->lanes);
+    order_to_run();
+    const Ending ending = choose_in_session() ? go() : control->ending;
+    return end(ending);
+  }
+
+  const Setting& what() const { return setting_; }
+  const std::vector<ProcessExit>& exits() const { return exits_; }
+
+  bool attached_ = false;
+  bool returns_by_snapshot() const { return lanes_wait_ready_ && !crew_snapshot_lost_; }
+
+ private:
+  void configure(const Plan& plan) {
+    Control& c = *control;
+    c.source = plan.source;
+    c.detect_races = plan.detect_races;
+    c.weak_memory = plan.weak_memory;
+    c.questions = plan.questions;
+    c.keep_log = plan.keep_log;
+    c.step_budget = plan.step_budget;
+    c.walk_one_in = std::max(1u, plan.walk_one_in);
+    c.random = plan.seed;
+    c.listed_count =
+        static_cast<std::uint32_t>(std::min<std::size_t>(plan.listed.size(), listed_max));
+    std::copy_n(plan.listed.begin(), c.listed_count, c.listed);
+    c.keyed_count = static_cast<std::uint32_t>(std::min<std::size_t>(plan.keyed.size(), taken_max));
+    std::copy_n(plan.keyed.begin(), c.keyed_count, c.keyed);
+    std::sort(c.keyed, c.keyed + c.keyed_count, [](const Departure& a, const Departure& b) {
+      return a.lane != b.lane ? a.lane < b.lane : a.step < b.step;
+    });
+    c.expected_steps =
+        static_cast<std::uint32_t>(std::min<std::size_t>(plan.expected.size(), trace_max - 1));
+    std::copy_n(plan.expected.begin(), c.expected_steps, c.expected + 1);
+    if (plan.source == Source::pct) draw_priorities(plan);
+  }
+
+  static void draw_priorities(const Plan& plan) {
+    Control& c = *control;
+    std::uint64_t state = plan.seed;
+    const auto draw = [&](std::uint64_t bound) { return (state = mix64(state + 1)) % bound; };
+    for (unsigned lane = 0; lane < c.lanes; ++lane) {
+      c.lane[lane].priority = static_cast<std::int64_t>(draw(1u << 20)) + 1;
+    }
+    c.priority_changes = std::min(plan.priority_changes, changes_max);
+    for (std::uint32_t i = 0; i < c.priority_changes; ++i) {
+      c.priority_change_at[i] =
+          1 + static_cast<std::uint32_t>(draw(std::max(1u, plan.steps_guess)));
+    }
+  }
+
+  // Up to the moment at which every lane is attached: Ending::ready; else what went wrong.
+  Ending set_up() {
+    tear_down();
+    forget_objects();
+    Control& c = *control;
+    c.phase = c.marks = 0;
+    c.time = virtual_start_ns;
+    c.runnable = (1u << c.lanes) - 1;
+    c.timed = 0;
+    for (unsigned lane = 0; lane < c.lanes; ++lane) {
+      c.lane[lane] = {};
+      c.lane[lane].process = backend_ == Backend::fibers
+                                 ? std::uint8_t{0}
+                                 : static_cast<std::uint8_t>(setting_.plans[lane].worker);
+      setting_.lanes[lane].reset(StampSource::monotonic, false, lane_records);
+    }
+    create();
+    ++process_state->generation;
+    process_state->from_snapshot = false;
+    if (backend_ == Backend::processes && workers_.empty()) fork_workers();
+    if (backend_ == Backend::processes) crew.lane_handles.clear();
+    configure({});
+    c.detect_races = false;
+    begin_schedule();
+    const Ending ending = choose_in_session() ? go() : c.ending;
+    if (ending != Ending::ready) return ending;
+    crew.lane_handles.clear();
+    if (!crew_snapshot_lost_) save();
+    return ending;
+  }
+
+  void create() {
+    std::vector<std::vector<Descriptor>> handles;
+    for (const Options& options : crew.options) {
+      transports_.push_back(registration_.make(options, {}));
+      transports_.back()->create();
+      handles.push_back(transports_.back()->take_handles());
+    }
+    crew.lane_handles.clear();
+    crew.lane_handles.resize(control->lanes);
+    inherits_ = false;
+    for (auto& of_lane : crew.lane_handles) {
+      for (const auto& of_channel : handles) {
+        of_lane.emplace_back();
+        for (const Descriptor& handle : of_channel) of_lane.back().push_back(duplicate(handle));
+        inherits_ = inherits_ || !of_channel.empty();
+      }
+    }
+  }
+
+  void fork_workers() {
+    for (unsigned process = 0; process < control->processes; ++process) {
+      control->baton[process].word.store(0);
+      const pid_t child = ::fork();
+      if (child < 0) throw_system_error("fork", "a worker");
+      if (child == 0) live_as_worker(process);
+      workers_.push_back(child);
+    }
+    control->supervisor.store(0);
+  }
+
+  // --- running
+
+  Ending go() {
+    Control& c = *control;
+    c.ending = Ending::running;
+    if (backend_ == Backend::fibers) {
+      run_fibers();
+      return c.ending;
+    }
+    c.command = static_cast<std::uint32_t>(ProcessCommand::run);
+    post(c.baton[c.lane[c.current].process].word);
+    std::uint32_t seen = c.step;
+    Instant seen_at = monotonic_now();
+    for (;;) {
+      if (await(c.supervisor, look_every_ns)) {
+        if (c.ending != Ending::killed) return c.ending;
+        if (!go_on_without_killed()) return c.ending;
+        continue;
+      }
+      // It may have said so, and died, just after we stopped waiting.
+      const int dead = find_dead();
+      if (dead >= 0 && c.ending == Ending::killed) {
+        std::erase_if(
+            exits_, [&](const ProcessExit& e) { return e.process == c.lane[c.kill_lane].process; });
+        c.supervisor.store(0);
+        if (!go_on_without_killed()) return c.ending;
+        continue;
+      }
+      if (dead >= 0) return c.ending = Ending::crash;
+      if (c.step != seen) {
+        seen = c.step;
+        seen_at = monotonic_now();
+      } else if (monotonic_now() - seen_at > blocked_after_ns) {
+        std::snprintf(c.said, sizeof c.said,
+                      "lane %d blocks in a call that the harness does not see", c.current);
+        return c.ending = Ending::uncontrolled;
+      }
+    }
+  }
+
+  // The running lane ended its process, as it was told to. False: that ends the schedule.
+  bool go_on_without_killed() {
+    Control& c = *control;
+    const unsigned process = c.lane[c.kill_lane].process;
+    int status = 0;
+    while (workers_[process] > 0 && ::waitpid(workers_[process], &status, 0) < 0 &&
+           errno == EINTR) {
+    }
+    workers_[process] = -1;
+    std::uint32_t mask = 0;
+    for (unsigned lane = 0; lane < c.lanes; ++lane) {
+      if (c.lane[lane].process == process) mask |= 1u << lane;
+    }
+    c.killed_lanes |= mask;
+    bury(mask);
+    for (unsigned lane = 0; lane < c.lanes; ++lane) {
+      if ((mask >> lane & 1) != 0) order_successor(lane);
+    }
+    direction.rested();
+    if (!choose_in_session()) return false;
+    c.ending = Ending::running;
+    post(c.baton[c.lane[c.current].process].word);
+    return true;
+  }
+
+  int find_dead() {
+    for (unsigned process = 0; process < workers_.size(); ++process) {
+      if (workers_[process] <= 0) continue;
+      int status = 0;
+      if (::waitpid(workers_[process], &status, WNOHANG) != workers_[process]) continue;
+      workers_[process] = -1;
+      exits_.push_back({process, status});
+      return static_cast<int>(process);
+    }
+    return -1;
+  }
+
+  // What the schedule left behind, and whether the next one can begin where this one did.
+  Ending end(Ending ending) {
+    const Control& c = *control;
+    const bool orderly = ending == Ending::complete && c.killed_lanes == 0;
+    if (c.kernel_calls > 0 && attached_) crew_snapshot_lost_ = true;
+    if (!orderly && (!returns_by_snapshot() || backend_ == Backend::processes)) abnormal_ = true;
+    if (!attached_) abnormal_ = true;
+    return ending;
+  }
+
+  // --- returning to the moment at which everybody was ready
+
+  struct Moment {
+    LaneControl lane[lanes_max];
+    std::uint32_t runnable = 0, timed = 0, phase = 0;
+    std::int64_t time = 0;
+    std::vector<std::vector<std::byte>> headers;
+  };
+
+  void save() {
+    Control& c = *control;
+    process_state->saved = true;
+    if (backend_ == Backend::fibers) {
+      process_state->saved = save_lanes();
+    } else {
+      c.command = static_cast<std::uint32_t>(ProcessCommand::save);
+      for (unsigned process = 0; process < c.processes; ++process) {
+        post(c.baton[process].word);
+        if (!await(c.supervisor, blocked_after_ns)) throw std::runtime_error("a worker hangs");
+      }
+    }
+    if (!process_state->saved) {
+      crew_snapshot_lost_ = true;
+      return;
+    }
+    std::copy_n(c.lane, lanes_max, moment_.lane);
+    moment_.runnable = c.runnable;
+    moment_.timed = c.timed;
+    moment_.phase = c.phase;
+    moment_.time = c.time;
+    moment_.headers.clear();
+    for (const Lane& lane : setting_.lanes) {
+      const auto* from = reinterpret_cast<const std::byte*>(&lane.header());
+      moment_.headers.emplace_back(from, from + sizeof(LaneHeader));
+    }
+    lanes_wait_ready_ = true;
+  }
+
+  void return_to_snapshot() {
+    Control& c = *control;
+    if (abnormal_ && backend_ == Backend::processes) {
+      set_up();
+      return;
+    }
+    abnormal_ = false;
+    std::copy_n(moment_.lane, lanes_max, c.lane);
+    c.runnable = moment_.runnable;
+    c.timed = moment_.timed;
+    c.phase = moment_.phase;
+    c.time = moment_.time;
+    for (unsigned lane = 0; lane < c.lanes; ++lane) {
+      std::memcpy(static_cast<void*>(&setting_.lanes[lane].header()), moment_.headers[lane].data(),
+                  sizeof(LaneHeader));
+    }
+    ++process_state->generation;
+    process_state->from_snapshot = true;
+    process_state->shared_restored = false;
+  }
+
+  // --- the end
+
+  void tear_down() {
+    // Workers that came to the end in order, and took nothing over, begin again by themselves.
+    if (abnormal_ || inherits_ || setting == nullptr || lanes_wait_ready_) end_workers();
+    crew.lane_handles.clear();
+    crew.snapshot.clear();
+    lanes_wait_ready_ = false;
+    for (auto& transport : transports_) transport->destroy();
+    transports_.clear();
+    if (backend_ == Backend::fibers && abnormal_) close_leaked();
+    abnormal_ = false;
+  }
+
+  void end_workers() {
+    for (const pid_t worker : workers_) {
+      if (worker <= 0) continue;
+      ::kill(worker, SIGKILL);
+      int status = 0;
+      while (::waitpid(worker, &status, 0) < 0 && errno == EINTR) {
+      }
+    }
+    workers_.clear();
+  }
+
+  // Fibers that were left in the middle never close what they opened.
+  void close_leaked() const {
+    for (const int fd : open_descriptors()) {
+      if (!descriptors_before_.contains(fd)) ::close(fd);
+    }
+  }
+
+  const Registration& registration_;
+  const Backend backend_;
+  Setting setting_;
+  std::vector<std::unique_ptr<Transport>> transports_;
+  std::vector<pid_t> workers_;      // -1: dead
+  std::vector<ProcessExit> exits_;  // of this schedule, not ordered
+  std::set<int> descriptors_before_;
+  bool inherits_ = false;
+  bool abnormal_ = false;            // the lanes were left in the middle
+  bool lanes_wait_ready_ = false;    // there is a snapshot to return to
+  bool crew_snapshot_lost_ = false;  // returning takes the kernel
+  Moment moment_;
+};
+
+Session::Session(const Scenario& scenario, const Registration& registration, Backend backend,
+                 std::vector<Options> options, LateLanes late_lanes)
+    : implementation_(std::make_unique<Implementation>(scenario, registration, backend,
+                                                       std::move(options), late_lanes)) {}
+Session::~Session() = default;
+std::string Session::unsupported() { return implementation_->unsupported(); }
+Ending Session::run(const Plan& plan) { return implementation_->run(plan); }
+History Session::history() const {
+  return history_of(implementation_->what(), *control, implementation_->exits());
+}
+std::uint64_t Session::history_hash() const {
+  return hash_of_history(implementation_->what(), *control);
+}
+bool Session::ended_in_attach() const { return !implementation_->attached_; }
+const Control& Session::state() const { return *control; }
+bool Session::returns_by_snapshot() const { return implementation_->returns_by_snapshot(); }
+
+bool Session::maps_shared_memory() const { return objects->count > 0; }
+
+std::vector<std::string> Session::waiting() const {
+  std::vector<std::string> lines;
+  for (unsigned lane = 0; lane < control->lanes; ++lane) {
+    char text[160];
+    describe_waiting(lane, text, sizeof text);
+    lines.push_back("lane " + std::to_string(lane) + " " + text);
+  }
+  return lines;
+}
+
+}  // namespace ipctorture::schedule

@@ -1,0 +1,28 @@
+// What happened in a schedule, as the checkers want it: the lanes' journals, and as evidence what
+// the controlled engine knows for certain, where the free engine must watch: who slept, who was
+// killed.
+#pragma once
+
+#include <vector>
+
+#include "harness/history/history.h"
+#include "harness/schedule/control.h"
+#include "harness/schedule/controlled_stage.h"
+
+namespace ipctorture::schedule {
+
+inline constexpr std::uint64_t lane_records = 512;  // of each journal
+
+// A worker process that ended, and was not told to.
+struct ProcessExit {
+  unsigned process = 0;
+  int status = 0;  // of waitpid(2)
+};
+
+// Its spans point into the lanes.
+History history_of(const Setting& what, const Control& control,
+                   const std::vector<ProcessExit>& exits);
+// Of what the checkers could tell: every record but its stamps, and the order of all stamps.
+std::uint64_t hash_of_history(const Setting& what, const Control& control);
+
+}  // namespace ipctorture::schedule

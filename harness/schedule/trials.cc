@@ -1,0 +1,165 @@
+#include "harness/schedule/trials.h"
+
+#include <algorithm>
+
+namespace ipctorture::schedule {
+namespace {
+
+std::string shape(const Scenario& s) {
+  return std::to_string(s.producers) + "x" + std::to_string(s.consumers) + ", " +
+         std::to_string(s.messages) + (s.messages == 1 ? " message" : " messages");
+}
+
+class Portfolio {
+ public:
+  Portfolio(std::string_view transport, const Contract& contract, std::uint64_t seed)
+      : contract_(contract) {
+    base_.set_transport(transport);
+    base_.seed = seed;
+    base_.capacity = 2;
+    base_.sizes[0] = std::clamp<std::uint32_t>(24, contract.message_min, contract.message_max);
+    if (contract.fan_out == FanOut::broadcast) base_.workload = Workload::broadcast;
+    if (contract.delivery == Delivery::latest_value) base_.workload = Workload::latest_value;
+  }
+
+  std::vector<Trial> make() {
+    const Scenario small = sized(1, 1, 3), medium = sized(1, 1, 6), crowd = sized(2, 2, 2);
+    const Scenario timed = with_deadlines(sized(1, 1, 3)), odd = at_the_edges(sized(1, 1, 3));
+    exhaust(small, Backend::processes, 1);
+    exhaust_fast(medium, 2);
+    exhaust(small, Backend::processes, 1, Extra::questions);
+    exhaust_fast(small, 1, Extra::weak);
+    kills();
+    exhaust(crowd, Backend::processes, 1);
+    exhaust_fast(crowd, 1);
+    exhaust(timed, Backend::processes, 1);
+    exhaust_fast(timed, 2);
+    exhaust(odd, Backend::processes, 1, Extra::questions);
+    exhaust_fast(medium, 2, Extra::weak);
+    wander_all({small, crowd, timed, odd}, 0.04);
+    exhaust(small, Backend::processes, 2);
+    exhaust_fast(medium, 3);
+    exhaust_fast(crowd, 2);
+    exhaust(small, Backend::processes, 2, Extra::questions);
+    wander_all({medium, crowd, timed, odd}, 1);
+    return std::move(trials_);
+  }
+
+ private:
+  enum class Extra { none, weak, questions };
+
+  Scenario sized(std::uint32_t producers, std::uint32_t consumers, std::uint64_t messages) const {
+    Scenario s = base_;
+    s.producers = std::min(producers, contract_.producers_max);
+    s.consumers = std::min(consumers, contract_.consumers_max);
+    s.messages = messages;
+    return s;
+  }
+
+  Scenario with_deadlines(Scenario s) const {
+    const DeadlineMix mix{
+        .now_permille = static_cast<std::uint16_t>(contract_.deadline_now ? 300 : 0),
+        .at_permille = static_cast<std::uint16_t>(contract_.deadline_at ? 300 : 0),
+        .at_us = 5'000'000};
+    s.send_deadlines = s.receive_deadlines = mix;
+    return s;
+  }
+
+  // One place, counters about to wrap, sizes from the least to several cache lines.
+  Scenario at_the_edges(Scenario s) const {
+    s.capacity = 1;
+    s.counter_start = (std::uint64_t{1} << 32) - 2;
+    s.size_count = 3;
+    const auto within = [&](std::uint32_t size) {
+      return std::clamp(size, contract_.message_min, contract_.message_max);
+    };
+    s.sizes = {within(8), within(41), within(200)};
+    return s;
+  }
+
+  void add(const Scenario& s, Backend backend, TrialKind kind, Extra extra, double share,
+           unsigned bound, std::string what) {
+    Trial trial{.scenario = s, .backend = backend, .kind = kind, .bound = bound, .share = share};
+    trial.weak_memory = extra == Extra::weak;
+    trial.questions = extra == Extra::questions;
+    trial.name = shape(s) + ", " + std::move(what);
+    if (trial.weak_memory) trial.name += ", stale loads";
+    if (trial.questions) trial.name += ", short and interrupted calls";
+    trial.name += ", " + std::string(to_string(backend));
+    trials_.push_back(std::move(trial));
+  }
+
+  void exhaust(const Scenario& s, Backend backend, unsigned bound, Extra extra = Extra::none) {
+    add(s, backend, TrialKind::exhaust, extra, 0.1, bound,
+        "up to " + std::to_string(bound) + (bound == 1 ? " departure" : " departures"));
+  }
+  // In fibers where that is allowed; there a bound costs a tenth.
+  void exhaust_fast(const Scenario& s, unsigned bound, Extra extra = Extra::none) {
+    const bool fibers = contract_.may_share_address_space;
+    exhaust(s, fibers ? Backend::fibers : Backend::processes,
+            fibers ? bound : std::min(bound, 1u + (s.lanes() == 2 ? 1u : 0u)), extra);
+  }
+
+  // A random share of both backends, the processes' about a third.
+  void wander_all(const std::vector<Scenario>& scenarios, double share) {
+    const std::vector<Backend> backends =
+        contract_.may_share_address_space
+            ? std::vector{Backend::fibers, Backend::processes, Backend::fibers}
+            : std::vector{Backend::processes};
+    std::size_t turn = 0;
+    for (const Backend backend : backends) {
+      for (const Scenario& s : scenarios) {
+        const Extra extras[] = {Extra::none, Extra::weak, Extra::questions};
+        add(s, backend, TrialKind::wander, extras[turn++ % 3],
+            share / static_cast<double>(backends.size() * scenarios.size()) * 4, 0, "at random");
+      }
+    }
+  }
+
+  void kills() {
+    const bool producer = contract_.survives_producer_death;
+    const bool consumer = contract_.survives_consumer_death;
+    if (producer) kill(sized(1, 1, 3), Role::producer);
+    if (consumer) kill(sized(1, 1, 3), Role::consumer);
+    if (producer && contract_.producers_max > 1) kill(sized(2, 1, 2), Role::producer);
+    if (consumer && contract_.consumers_max > 1) kill(sized(1, 2, 3), Role::consumer);
+  }
+
+  // With a successor, where one may come later.
+  void kill(Scenario s, Role role) {
+    const bool produces = role == Role::producer;
+    const std::uint32_t first = produces ? 0 : s.producers;
+    const std::uint32_t count = produces ? s.producers : s.consumers;
+    const bool may_follow = produces || contract_.late_consumer != LateConsumer::unsupported;
+    if (may_follow && produces) ++s.producers, s.late_producers = 1;
+    if (may_follow && !produces) ++s.consumers, s.late_consumers = 1;
+    add(s, Backend::processes, TrialKind::kill, Extra::none, 0.15, 0,
+        std::string(produces ? "a producer" : "a consumer") + " killed at every point");
+    Trial& trial = trials_.back();
+    trial.late_lanes = LateLanes::succeed;
+    const std::uint32_t shift = produces ? first : s.producers;
+    trial.kill_lanes = ((1u << count) - 1) << shift;
+  }
+
+  const Contract contract_;
+  Scenario base_;
+  std::vector<Trial> trials_;
+};
+
+}  // namespace
+
+std::vector<Trial> portfolio(std::string_view transport, const Contract& contract,
+                             std::uint64_t seed) {
+  return Portfolio(transport, contract, seed).make();
+}
+
+Contract with_successors(const Contract& contract) {
+  Contract more = contract;
+  ++more.producers_max;
+  ++more.consumers_max;
+  more.late_producer = true;
+  if (more.late_consumer == LateConsumer::unsupported) more.late_consumer = LateConsumer::backlog;
+  return more;
+}
+
+}  // namespace ipctorture::schedule

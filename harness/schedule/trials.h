@@ -1,0 +1,39 @@
+// What `explore` tries on a transport, in which order: pure values from its contract. The order is
+// that of what finds most per second: few departures exhaustively on small scenarios first, then
+// kills, weak memory and interruptions, then random walks, then larger bounds.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/schedule/session.h"
+
+namespace ipctorture::schedule {
+
+enum class TrialKind : std::uint8_t { exhaust, kill, wander };
+
+struct Trial {
+  std::string name;  // for people: "1x1, 6 messages, up to 2 departures, fibers"
+  Scenario scenario;
+  LateLanes late_lanes = LateLanes::come_anyway;
+  Backend backend = Backend::processes;
+  TrialKind kind = TrialKind::exhaust;
+  unsigned bound = 0;            // exhaust
+  std::uint32_t kill_lanes = 0;  // kill: bit per lane
+  bool weak_memory = false;
+  bool questions = false;
+  double share = 0.1;  // of the whole time it may take, at the most
+
+  Plan plan() const { return {.weak_memory = weak_memory, .questions = questions}; }
+};
+
+// At least a third of them in processes; all where the contract does not allow one address space.
+std::vector<Trial> portfolio(std::string_view transport, const Contract& contract,
+                             std::uint64_t seed);
+
+// The contract with room for the successors of killed lanes: what scenario_faults is asked with.
+Contract with_successors(const Contract& contract);
+
+}  // namespace ipctorture::schedule

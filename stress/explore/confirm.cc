@@ -1,0 +1,244 @@
+#include "stress/explore/confirm.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "harness/base/clock.h"
+#include "harness/explore_scenario.h"
+#include "harness/launch/active.h"
+#include "harness/scenario/options.h"
+#include "harness/schedule/search.h"
+#include "stress/explore/shard.h"
+
+namespace ipctorture {
+namespace {
+
+using schedule::Departures;
+using schedule::Ending;
+using schedule::Plan;
+using schedule::Session;
+using schedule::Trial;
+
+constexpr std::int64_t smaller_patience_ns = 2'000'000'000;  // of each smaller scenario
+constexpr unsigned smaller_bound = 2;
+
+// A session in worker processes, with its private directory and its note of what exists.
+class Laboratory {
+ public:
+  Laboratory(const Registration& registration, const Trial& trial, const std::string& directory)
+      : registration_(registration),
+        trial_(trial),
+        directory_(directory + "/xc"),
+        active_(directory + "/engine-xc.active") {
+    if (::mkdir(directory_.c_str(), 0700) != 0) throw_system_error("mkdir", directory_);
+    for (unsigned channel = 0; channel < trial.scenario.channels(); ++channel) {
+      names_.push_back(make_options(trial.scenario, registration.contract, channel, directory_));
+      active_.set(channel, std::string(registration.name), names_.back());
+    }
+    session_ = std::make_unique<Session>(trial.scenario, registration, schedule::Backend::processes,
+                                         names_, trial.late_lanes);
+  }
+  ~Laboratory() {
+    session_.reset();
+    for (unsigned channel = 0; channel < names_.size(); ++channel) active_.clear(channel);
+    ::rmdir(directory_.c_str());
+  }
+  Laboratory(const Laboratory&) = delete;
+  Laboratory& operator=(const Laboratory&) = delete;
+
+  Session& session() { return *session_; }
+  const Options& options() const { return names_.front(); }
+
+  // The fingerprint of what these departures lead to; empty: of nothing.
+  std::string outcome(const Departures& departures) {
+    Plan plan = trial_.plan();
+    plan.source = schedule::Source::keyed;
+    plan.keyed = departures;
+    const Ending ending = session_->run(plan);
+    if (ending == Ending::uncontrolled || ending == Ending::budget) return {};
+    const ScheduleJudge judge(trial_.scenario, registration_.contract);
+    return controlled_fingerprint(judge.judge_afresh(*session_, ending));
+  }
+
+ private:
+  const Registration& registration_;
+  const Trial trial_;
+  const std::string directory_;
+  ActiveFile active_;
+  std::vector<Options> names_;
+  std::unique_ptr<Session> session_;
+};
+
+// Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input" (TSE 2002): ddmin.
+Departures minimised(Laboratory& laboratory, Departures found, const std::string& fingerprint,
+                     Instant until) {
+  std::size_t parts = 2;
+  while (!found.empty() && monotonic_now() < until) {
+    const std::size_t part = (found.size() + parts - 1) / parts;
+    bool smaller = false;
+    for (std::size_t from = 0; from < found.size() && !smaller; from += part) {
+      Departures without(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(from));
+      const std::size_t to = std::min(found.size(), from + part);
+      without.insert(without.end(), found.begin() + static_cast<std::ptrdiff_t>(to), found.end());
+      if (laboratory.outcome(without) != fingerprint) continue;
+      found = std::move(without);
+      parts = std::max<std::size_t>(parts - 1, 2);
+      smaller = true;
+    }
+    if (smaller) continue;
+    if (parts >= found.size()) break;
+    parts = std::min(found.size(), parts * 2);
+  }
+  return found;
+}
+
+// The same failure with fewer messages, found anew by a small exhaustive search (or all kills).
+bool find_smaller(const Registration& registration, const std::string& directory,
+                  const std::string& fingerprint, Trial& trial, Departures& departures,
+                  Instant until) {
+  for (std::uint64_t messages = 1; messages < trial.scenario.messages; ++messages) {
+    Trial smaller = trial;
+    smaller.scenario.messages = messages;
+    Laboratory laboratory(registration, smaller, directory);
+    const ScheduleJudge judge(smaller.scenario, registration.contract);
+    Departures found;
+    bool is_same = false;
+    schedule::Coverage coverage;
+    schedule::Search search(
+        laboratory.session(), {.until = std::min(until, monotonic_now() + smaller_patience_ns)},
+        [&](Session& session, Ending ending, const Plan&) {
+          const bool judged = ending != Ending::uncontrolled && ending != Ending::budget;
+          is_same =
+              judged && controlled_fingerprint(judge.judge_afresh(session, ending)) == fingerprint;
+          const schedule::Control& state = session.state();
+          if (is_same) found.assign(state.taken, state.taken + state.taken_count);
+          return is_same;
+        },
+        coverage);
+    for (unsigned bound = 0; bound <= smaller_bound && !is_same; ++bound) {
+      if (bound == 1 && smaller.kind == schedule::TrialKind::kill) {
+        search.kill_everywhere(smaller.kill_lanes, smaller.plan(), 0);
+      }
+      if (!is_same) search.exhaust(bound, smaller.plan());
+    }
+    if (!is_same || laboratory.outcome(found) != fingerprint) continue;
+    trial = smaller;
+    departures = found;
+    return true;
+  }
+  return false;
+}
+
+// An owned copy of a history whose records are in the lanes.
+void own_records(History& history) {
+  for (LaneHistory& lane : history.lanes) {
+    auto copy = std::make_shared<std::vector<Record>>(lane.records.begin(), lane.records.end());
+    lane.records = *copy;
+    history.storage.push_back(std::move(copy));
+  }
+}
+
+// The failing schedule once more, with everything written down.
+void write_down(Laboratory& laboratory, const Registration& registration, ExploreFailure& failure) {
+  Plan plan = failure.trial.plan();
+  plan.source = schedule::Source::keyed;
+  plan.keyed = failure.departures;
+  plan.keep_log = true;
+  Session& session = laboratory.session();
+  const Ending ending = session.run(plan);
+  const schedule::Control& state = session.state();
+  const ScheduleJudge judge(failure.trial.scenario, registration.contract);
+  failure.judgement = judge.judge_afresh(session, ending);
+  failure.history = session.history();
+  own_records(failure.history);
+  failure.options = laboratory.options();
+  failure.waiting = session.waiting();
+  failure.trace_hash = state.hash;
+  const std::uint32_t last = std::min(state.step, schedule::trace_max - 1);
+  for (std::uint32_t step = 1; step <= last; ++step) {
+    failure.trace.push_back(state.trace[step]);
+    failure.told.push_back(
+        {.step = state.trace[step], .pc = state.log[step].pc, .value = state.log[step].value});
+  }
+}
+
+}  // namespace
+
+std::optional<ExploreFailure> confirm(const Registration& registration, const Find& find,
+                                      const std::string& directory, std::int64_t patience_ns) {
+  const Instant until = monotonic_now() + patience_ns;
+  ExploreFailure failure{.trial = find.trial, .departures = find.departures};
+  failure.trial.backend = schedule::Backend::processes;
+  failure.departures_found = find.departures.size();
+  failure.found_in = find.trial.name;
+  {
+    Laboratory laboratory(registration, failure.trial, directory);
+    if (laboratory.outcome(failure.departures) != find.fingerprint) return std::nullopt;
+    failure.departures = minimised(laboratory, failure.departures, find.fingerprint, until);
+  }
+  find_smaller(registration, directory, find.fingerprint, failure.trial, failure.departures, until);
+  Laboratory laboratory(registration, failure.trial, directory);
+  failure.departures = minimised(laboratory, failure.departures, find.fingerprint, until);
+  write_down(laboratory, registration, failure);
+  return failure;
+}
+
+ControlledRun search_around(const Registration& registration, const Trial& trial,
+                            const Departures& departures, const std::string& fingerprint,
+                            const std::string& directory, std::int64_t patience_ns) {
+  const Instant until = monotonic_now() + patience_ns;
+  ControlledRun result{.schedules = 0};
+  Laboratory laboratory(registration, trial, directory);
+  const ScheduleJudge judge(trial.scenario, registration.contract);
+  schedule::Coverage coverage;
+  bool found = false;
+  schedule::Search search(
+      laboratory.session(), {.until = until},
+      [&](Session& session, Ending ending, const Plan&) {
+        if (ending == Ending::uncontrolled || ending == Ending::budget) return false;
+        Judgement judgement = judge.judge_afresh(session, ending);
+        found = controlled_fingerprint(judgement) == fingerprint;
+        if (found) result.judgement = std::move(judgement);
+        return found;
+      },
+      coverage);
+  // The recorded departures, each moved a little: code that changed shifts its steps.
+  constexpr int shift_max = 8;
+  for (int shift = -shift_max; shift <= shift_max && !found; ++shift) {
+    Plan plan = trial.plan();
+    plan.source = schedule::Source::keyed;
+    plan.keyed = departures;
+    for (schedule::Departure& d : plan.keyed) {
+      d.step = static_cast<std::uint32_t>(std::max(1, static_cast<int>(d.step) + shift));
+    }
+    search.once(plan);
+  }
+  if (!found && trial.kill_lanes != 0) search.kill_everywhere(trial.kill_lanes, trial.plan(), 10);
+  for (unsigned bound = 0; bound <= 2 && !found && monotonic_now() < until; ++bound) {
+    search.exhaust(bound, trial.plan());
+  }
+  if (!found && monotonic_now() < until) search.wander(1, 0, 1u << 30, trial.plan());
+  result.schedules = coverage.schedules;
+  return result;
+}
+
+ControlledRun run_schedule(const Registration& registration, const Trial& trial, const Plan& plan,
+                           const std::string& directory) {
+  Laboratory laboratory(registration, trial, directory);
+  ControlledRun run;
+  run.ending = laboratory.session().run(plan);
+  run.said = laboratory.session().state().said;
+  run.trace_hash = laboratory.session().state().hash;
+  const bool judged = run.ending != Ending::uncontrolled && run.ending != Ending::budget &&
+                      run.ending != Ending::diverged;
+  if (judged) {
+    const ScheduleJudge judge(trial.scenario, registration.contract);
+    run.judgement = judge.judge_afresh(laboratory.session(), run.ending);
+  }
+  return run;
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,21 @@
+// From a find to a failure worth telling: reproduced in worker processes, made small, recorded.
+#pragma once
+
+#include <optional>
+
+#include "stress/explore/explore_transport.h"
+
+namespace ipctorture {
+
+struct Find {
+  schedule::Trial trial;
+  schedule::Departures departures;
+  std::string fingerprint;
+};
+
+// Nothing when processes do not reproduce it. Takes at most about `patience_ns`; runs in this
+// process and its workers.
+std::optional<ExploreFailure> confirm(const Registration& registration, const Find& find,
+                                      const std::string& directory, std::int64_t patience_ns);
+
+}  // namespace ipctorture

@@ -1,0 +1,266 @@
+// `ipctorture explore`: settings -> shards -> table of what was covered -> failure, told and kept.
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "harness/explore_scenario.h"
+#include "harness/report/explain.h"
+#include "harness/report/json_lines.h"
+#include "harness/report/progress.h"
+#include "harness/report/replay_line.h"
+#include "harness/report/summary.h"
+#include "harness/schedule/schedule_file.h"
+#include "stress/explore/controlled_verbs.h"
+#include "stress/explore/explore_room.h"
+#include "stress/explore/explore_transport.h"
+#include "stress/explore/interleaving.h"
+#include "stress/run_output.h"
+#include "stress/selection.h"
+#include "stress/terminal.h"
+
+namespace ipctorture {
+namespace {
+
+constexpr std::int64_t default_time_ns = 60'000'000'000;
+constexpr unsigned jobs_max = 64;
+constexpr double too_many_cut = 0.01;  // of all schedules
+constexpr std::size_t interleaving_width = 160;
+
+struct Request {
+  std::vector<Selected> transports;
+  ExploreOptions options;
+  bool json = false;
+  bool fail_fast = false;
+};
+
+Request read_request(const Settings& settings, const Selection& selection) {
+  Request request;
+  SelectionRequest wanted{.names = selection.names, .exclude = settings.list("exclude")};
+  if (selection.faulty) wanted.also.push_back(Kind::faulty);
+  if (selection.canary) wanted.also.push_back(Kind::canary);
+  request.transports = select_transports(wanted, registrations());
+  ExploreOptions& options = request.options;
+  const auto time = settings.find("time");
+  options.time_ns = time ? parse_duration_ns(*time) : default_time_ns;
+  if (selection.names.empty() && !request.transports.empty()) {
+    options.time_ns /= static_cast<std::int64_t>(request.transports.size());
+  }
+  if (const auto most = settings.find("schedules")) {
+    options.schedules = parse_count(*most, 1, 1'000'000'000'000);
+    if (!time) options.time_ns = INT64_MAX / 4;
+  }
+  if (const auto seed = settings.find("seed")) {
+    options.seed = parse_seed(*seed);
+  } else if (::getrandom(&options.seed, sizeof options.seed, 0) != sizeof options.seed) {
+    throw_system_error("getrandom", "");
+  }
+  const auto jobs = settings.find("jobs");
+  const long cores = ::sysconf(_SC_NPROCESSORS_ONLN);
+  options.jobs = jobs ? static_cast<unsigned>(parse_count(*jobs, 1, jobs_max))
+                      : static_cast<unsigned>(std::clamp<long>(cores, 1, jobs_max));
+  request.json = settings.on("json");
+  request.fail_fast = settings.on("fail-fast");
+  return request;
+}
+
+// Why a pass would claim too much; empty: it would not.
+std::string doubt(const ExploreResult& result) {
+  if (!result.uncontrolled.empty()) return "not controlled: " + result.uncontrolled;
+  if (result.maps_shared_memory && result.shared_accesses == 0) {
+    return "it maps shared memory, and no access to it was instrumented";
+  }
+  if (static_cast<double>(result.over_budget) >
+      too_many_cut * static_cast<double>(result.schedules)) {
+    return fmt::format("{} of {} schedules were too long to follow to their end",
+                       result.over_budget, result.schedules);
+  }
+  if (result.schedules == 0) return "no schedule was run";
+  const bool nothing_complete =
+      std::none_of(result.trials.begin(), result.trials.end(),
+                   [](const TrialCoverage& trial) { return trial.exhausted; });
+  if (nothing_complete) return "there was no time to complete even the smallest bound";
+  return {};
+}
+
+Verdict verdict_of(const ExploreResult& result) {
+  if (!result.unsupported.empty()) return Verdict::unsupported;
+  if (!result.failures.empty()) return Verdict::violation;
+  return doubt(result).empty() ? Verdict::pass : Verdict::inconclusive;
+}
+
+ExitCode exit_code_of(const ExploreResult& result, AskedFor asked) {
+  if (!result.failures.empty()) return ExitCode::violation;
+  if (!result.harness_failure.empty()) return ExitCode::harness_failed;
+  const Verdict verdict = verdict_of(result);
+  if (result.interrupted && verdict == Verdict::inconclusive) return ExitCode::pass;
+  return exit_code_of(verdict, asked);
+}
+
+std::string coverage_text(const ExploreResult& result) {
+  std::string text = fmt::format(
+      "  {} schedules, {} points, {} kill points, {} histories told apart, {:.0f} % of the time "
+      "in processes\n",
+      result.schedules, human_count(static_cast<double>(result.points)), result.kill_points,
+      result.distinct,
+      result.elapsed_ns > 0 ? 100.0 * static_cast<double>(result.in_processes_ns) /
+                                  static_cast<double>(result.elapsed_ns)
+                            : 0);
+  for (const TrialCoverage& trial : result.trials) {
+    if (!trial.begun) continue;
+    const char* state = trial.exhausted ? "complete" : trial.exhaustive ? "in part" : "at random";
+    text += fmt::format("  {:>9}  {}\n", state, trial.name);
+  }
+  return text;
+}
+
+class Report {
+ public:
+  Report(const Request& request, const Settings& settings)
+      : request_(request), terminal_(this_terminal(settings)), settings_(settings) {}
+
+  // The exit code of this transport.
+  ExitCode tell(const Selected& selected, const ExploreResult& result) {
+    const Registration& registration = *selected.registration;
+    const Verdict verdict = verdict_of(result);
+    std::string bundle;
+    if (!result.failures.empty()) bundle = keep(registration, result.failures.front());
+    if (request_.json) {
+      tell_as_json(registration, result, bundle);
+    } else {
+      print_result(
+          fmt::format("{}: {}\n", registration.name,
+                      painted(verdict, terminal_.results.colour, std::string(to_string(verdict)))));
+      if (!result.unsupported.empty()) print_result("  " + result.unsupported + "\n");
+      if (result.unsupported.empty()) print_result(coverage_text(result));
+      if (verdict == Verdict::inconclusive) print_result("  " + doubt(result) + "\n");
+      if (!result.failures.empty()) tell_failure(result.failures.front(), bundle);
+    }
+    if (!result.harness_failure.empty()) {
+      print_note(fmt::format("ipctorture: the harness failed: {}: {}\n", registration.name,
+                             result.harness_failure));
+    }
+    return exit_code_of(result, selected.asked);
+  }
+
+  Progress progress() const {
+    return Progress(terminal_.progress, terminal_.progress_width, print_note);
+  }
+
+ private:
+  std::string keep(const Registration& registration, const ExploreFailure& failure) {
+    const Finding* finding = violation_of(failure.judgement);
+    if (finding == nullptr) return {};
+    if (!output_) output_.emplace(settings_.text_or("out", ""));
+    ScenarioResult result{.scenario = failure.trial.scenario,
+                          .options = failure.options,
+                          .history = failure.history,
+                          .judgement = failure.judgement};
+    const schedule::RecordedSchedule recorded{.late_lanes = failure.trial.late_lanes,
+                                              .kill_lanes = failure.trial.kill_lanes,
+                                              .weak_memory = failure.trial.weak_memory,
+                                              .questions = failure.trial.questions,
+                                              .departures = failure.departures,
+                                              .trace_hash = failure.trace_hash,
+                                              .trace = failure.trace};
+    const std::string path = output_->write_failure(
+        result, *finding,
+        fmt::format("{} --seed {}", registration.name, seed_text(request_.options.seed)),
+        {.json = schedule_to_json(recorded),
+         .interleaving = interleaving(failure, interleaving_width)});
+    return path;
+  }
+
+  void tell_failure(const ExploreFailure& failure, const std::string& bundle) const {
+    const Finding* finding = violation_of(failure.judgement);
+    if (finding == nullptr) return;
+    const std::size_t width = std::max<std::size_t>(terminal_.results.width, 80);
+    print_result(explain_finding(*finding, failure.history, {.width = width}));
+    print_result(fmt::format("\nfound in: {}\nmade small: {} departures of {} remain: {}\n\n",
+                             failure.found_in, failure.departures.size(), failure.departures_found,
+                             schedule::to_text(failure.departures)));
+    print_result(interleaving(failure, width));
+    if (!bundle.empty()) {
+      print_result(fmt::format("\nreplay: {}\n", replay_line(program_as_started(), bundle)));
+    }
+  }
+
+  void tell_as_json(const Registration& registration, const ExploreResult& result,
+                    const std::string& bundle) const {
+    nlohmann::ordered_json json = {
+        {"schema", "ipctorture-explore/1"},
+        {"transport", registration.name},
+        {"verdict", json_word(verdict_of(result))},
+        {"seed", seed_text(request_.options.seed)},
+        {"schedules", result.schedules},
+        {"points", result.points},
+        {"kill_points", result.kill_points},
+        {"histories", result.distinct},
+        {"seconds", static_cast<double>(result.elapsed_ns) / 1e9},
+        {"seconds_in_processes", static_cast<double>(result.in_processes_ns) / 1e9},
+        {"shared_accesses", result.shared_accesses}};
+    auto& trials = json["trials"] = nlohmann::ordered_json::array();
+    for (const TrialCoverage& trial : result.trials) {
+      if (trial.begun) trials.push_back({{"name", trial.name}, {"complete", trial.exhausted}});
+    }
+    if (!result.unsupported.empty()) json["unsupported"] = result.unsupported;
+    if (const std::string why = doubt(result); !why.empty()) json["doubt"] = why;
+    if (!result.failures.empty()) {
+      const ExploreFailure& failure = result.failures.front();
+      if (const Finding* finding = violation_of(failure.judgement)) {
+        json["failure"] = {{"fingerprint", fingerprint(*finding)},
+                           {"what", finding->what},
+                           {"departures", schedule::to_text(failure.departures)},
+                           {"departures_found", failure.departures_found},
+                           {"messages", failure.trial.scenario.messages},
+                           {"bundle", bundle}};
+      }
+    }
+    print_result(json_line(json));
+  }
+
+  const Request& request_;
+  const Terminal terminal_;
+  const Settings& settings_;
+  std::optional<RunOutput> output_;
+};
+
+}  // namespace
+
+ExitCode explore(const Settings& settings, const Selection& selection) {
+  Request request = read_request(settings, selection);
+  if (request.transports.empty()) {
+    print_note("ipctorture: nothing is selected\n");
+    return ExitCode::nothing_selected;
+  }
+  ExploreRoom room;
+  request.options.directory = room.directory();
+  request.options.interrupted = room.interrupted();
+  if (!request.json) {
+    print_result(fmt::format("seed {}\n", seed_text(request.options.seed)));
+  }
+  Report report(request, settings);
+  ExitCode code = ExitCode::pass;
+  for (const Selected& selected : request.transports) {
+    const Registration& registration = *selected.registration;
+    Progress progress = report.progress();
+    const Instant began = monotonic_now();
+    const ExploreResult result =
+        explore_transport(registration, request.options, [&](const ExploreProgress& now) {
+          progress.update({.elapsed_ns = monotonic_now() - began,
+                           .total_ns = request.options.time_ns,
+                           .scenarios = now.schedules,
+                           .now = fmt::format("{}: {}", registration.name, now.now)},
+                          monotonic_now());
+        });
+    progress.clear();
+    code = graver(code, report.tell(selected, result));
+    if (room.interrupted()->load()) break;
+    if (request.fail_fast && code == ExitCode::violation) break;
+  }
+  return graver(code, room.exit_code());
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,221 @@
+#include "stress/explore/explore_transport.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <optional>
+
+#include "harness/base/clock.h"
+#include "harness/base/descriptor.h"
+#include "stress/explore/confirm.h"
+#include "stress/explore/shard.h"
+
+namespace ipctorture {
+namespace {
+
+constexpr useconds_t look_every_us = 50'000;
+constexpr Instant hangs_after_ns = 10'000'000'000;
+constexpr std::int64_t confirm_patience_ns = 10'000'000'000;
+
+template <std::size_t size>
+std::string text_of(const char (&text)[size]) {
+  return {text, ::strnlen(text, size)};
+}
+
+class Explorer {
+ public:
+  Explorer(const Registration& registration, const ExploreOptions& options)
+      : registration_(registration),
+        options_(options),
+        trials_(schedule::portfolio(registration.name, registration.contract, options.seed)) {
+    if (trials_.size() > trials_max) trials_.resize(trials_max);
+    const std::size_t bytes = sizeof(ShardBoard) * options.jobs;
+    void* memory =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw_system_error("mmap", "the boards of shards");
+    boards_ = static_cast<ShardBoard*>(memory);
+    for (unsigned shard = 0; shard < options.jobs; ++shard) new (&boards_[shard]) ShardBoard;
+  }
+  ~Explorer() {
+    end_shards();
+    ::munmap(boards_, sizeof(ShardBoard) * options_.jobs);
+  }
+  Explorer(const Explorer&) = delete;
+  Explorer& operator=(const Explorer&) = delete;
+
+  ExploreResult run(const std::function<void(const ExploreProgress&)>& progress) {
+    const Instant began = monotonic_now();
+    start_shards(began + options_.time_ns);
+    while (!shards_.empty() && !someone_found()) {
+      ::usleep(look_every_us);
+      collect();
+      progress(progress_now());
+      if (options_.interrupted != nullptr && options_.interrupted->load()) {
+        result_.interrupted = true;
+        break;
+      }
+      if (hangs()) break;
+    }
+    end_shards();
+    gather(began);
+    if (const auto find = first_find()) settle(*find);
+    return std::move(result_);
+  }
+
+ private:
+  void start_shards(Instant until) {
+    for (unsigned shard = 0; shard < options_.jobs; ++shard) {
+      const pid_t child = ::fork();
+      if (child < 0) throw_system_error("fork", "a shard");
+      if (child == 0) live_as_shard(registration_, trials_, options_, shard, until, boards_[shard]);
+      shards_.push_back({child, shard});
+    }
+  }
+
+  void end_shards() {
+    for (const Running& shard : shards_) {
+      ::kill(shard.pid, SIGKILL);
+      int status = 0;
+      while (::waitpid(shard.pid, &status, 0) < 0 && errno == EINTR) {
+      }
+    }
+    shards_.clear();
+  }
+
+  bool someone_found() const {
+    return std::any_of(boards_, boards_ + options_.jobs,
+                       [](const ShardBoard& board) { return board.found.load() != 0; });
+  }
+
+  // Shards that ended: in order, or by a crash of the transport in a fiber.
+  void collect() {
+    std::erase_if(shards_, [&](const Running& shard) {
+      int status = 0;
+      if (::waitpid(shard.pid, &status, WNOHANG) != shard.pid) return false;
+      if (status != 0) crashed_ = {shard.shard, status};
+      return true;
+    });
+  }
+
+  // Fibers that block in a call, or spin without a point, stop their whole shard.
+  bool hangs() {
+    std::uint64_t points = 0;
+    for (unsigned shard = 0; shard < options_.jobs; ++shard) {
+      points += boards_[shard].schedules.load();
+    }
+    const Instant now = monotonic_now();
+    if (points != points_seen_ || moved_at_ == 0) {
+      points_seen_ = points;
+      moved_at_ = now;
+    }
+    if (now - moved_at_ < hangs_after_ns) return false;
+    hung_trial_ = boards_[0].trial.load() % trials_max;
+    return true;
+  }
+
+  ExploreProgress progress_now() const {
+    ExploreProgress now;
+    for (unsigned shard = 0; shard < options_.jobs; ++shard) {
+      now.schedules += boards_[shard].schedules.load(std::memory_order_relaxed);
+      now.points += boards_[shard].points.load(std::memory_order_relaxed);
+      now.kill_points += boards_[shard].kill_points.load(std::memory_order_relaxed);
+    }
+    const std::size_t trial = boards_[0].trial.load();
+    if (trial < trials_.size()) now.now = trials_[trial].name;
+    return now;
+  }
+
+  void gather(Instant began) {
+    result_.elapsed_ns = monotonic_now() - began;
+    for (std::size_t i = 0; i < trials_.size(); ++i) {
+      TrialCoverage one{.name = trials_[i].name,
+                        .exhausted = true,
+                        .exhaustive = trials_[i].kind != schedule::TrialKind::wander};
+      for (unsigned shard = 0; shard < options_.jobs; ++shard) {
+        const TrialState state = boards_[shard].state[i].load();
+        one.begun = one.begun || state != TrialState::not_begun;
+        one.exhausted = one.exhausted && state == TrialState::exhausted;
+      }
+      result_.trials.push_back(std::move(one));
+    }
+    for (unsigned shard = 0; shard < options_.jobs; ++shard) {
+      const ShardBoard& board = boards_[shard];
+      result_.schedules += board.schedules.load();
+      result_.points += board.points.load();
+      result_.kill_points += board.kill_points.load();
+      result_.distinct += board.distinct.load();
+      result_.over_budget += board.over_budget.load();
+      result_.shared_accesses += board.shared_accesses.load();
+      result_.in_processes_ns += board.in_processes_ns.load();
+      result_.maps_shared_memory = result_.maps_shared_memory || board.maps_shared_memory != 0;
+      for (unsigned p = 0; p < promise_count; ++p) result_.occasions[p] += board.occasions[p];
+      if (result_.uncontrolled.empty()) result_.uncontrolled = text_of(board.uncontrolled);
+      if (result_.unsupported.empty()) result_.unsupported = text_of(board.unsupported);
+      if (result_.harness_failure.empty()) result_.harness_failure = text_of(board.failure);
+    }
+    if (hung_trial_ && result_.uncontrolled.empty()) {
+      result_.uncontrolled = "a call blocked outside the harness' control (" +
+                             trials_[*hung_trial_ % trials_.size()].name + ")";
+    }
+    if (crashed_ && !someone_found()) {
+      result_.harness_failure =
+          "a shard ended with status " + std::to_string(crashed_->status) +
+          " in: " + trials_[boards_[crashed_->shard].trial.load() % trials_.size()].name;
+    }
+  }
+
+  std::optional<Find> first_find() const {
+    for (unsigned shard = 0; shard < options_.jobs; ++shard) {
+      const ShardBoard& board = boards_[shard];
+      if (board.found.load() == 0 || board.found_trial >= trials_.size()) continue;
+      return Find{.trial = trials_[board.found_trial],
+                  .departures = schedule::departures_from_text(text_of(board.departures)),
+                  .fingerprint = text_of(board.fingerprint)};
+    }
+    return std::nullopt;
+  }
+
+  void settle(const Find& find) {
+    auto failure = confirm(registration_, find, options_.directory, confirm_patience_ns);
+    if (failure) {
+      result_.failures.push_back(std::move(*failure));
+      return;
+    }
+    result_.harness_failure = "found once and not again in processes: " + find.fingerprint + " (" +
+                              find.trial.name + "; " + schedule::to_text(find.departures) + ")";
+  }
+
+  struct Running {
+    pid_t pid = -1;
+    unsigned shard = 0;
+  };
+  struct Crash {
+    unsigned shard = 0;
+    int status = 0;
+  };
+
+  const Registration& registration_;
+  const ExploreOptions options_;
+  std::vector<schedule::Trial> trials_;
+  ShardBoard* boards_ = nullptr;
+  std::vector<Running> shards_;
+  std::optional<Crash> crashed_;
+  std::optional<std::size_t> hung_trial_;
+  std::uint64_t points_seen_ = 0;
+  Instant moved_at_ = 0;
+  ExploreResult result_;
+};
+
+}  // namespace
+
+ExploreResult explore_transport(const Registration& registration, const ExploreOptions& options,
+                                const std::function<void(const ExploreProgress&)>& progress) {
+  return Explorer(registration, options).run(progress);
+}
+
+}  // namespace ipctorture

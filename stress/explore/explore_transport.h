@@ -1,0 +1,99 @@
+// Explores one transport: shards, each a process on a core of its own, go through the trials; what
+// one finds is confirmed by this process in real worker processes, made small, and told as an
+// interleaving.
+//
+// A find of the fibers that processes do not reproduce is a failure of the harness, not dropped.
+// Forks: call it in a single-threaded process. Nothing it starts outlives it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "harness/check/verdict.h"
+#include "harness/history/history.h"
+#include "harness/schedule/trials.h"
+
+namespace ipctorture {
+
+struct ExploreOptions {
+  std::string directory;  // private (0700), existing, of at most 46 characters
+  std::int64_t time_ns = 60'000'000'000;
+  std::uint64_t schedules = UINT64_MAX;  // of all shards together
+  std::uint64_t seed = 0;
+  unsigned jobs = 1;
+  const std::atomic<bool>* interrupted = nullptr;
+};
+
+struct ExploreProgress {
+  std::uint64_t schedules = 0, points = 0, kill_points = 0;
+  std::string now;  // the trial
+};
+
+// One step of an explained schedule.
+struct ToldStep {
+  schedule::Step step;
+  const void* pc = nullptr;  // in the transport's code
+  std::uint64_t value = 0;
+  std::uint64_t key = 0;
+};
+
+struct ExploreFailure {
+  schedule::Trial trial;  // as made small; always in processes
+  schedule::Departures departures;
+  std::vector<schedule::Step> trace;
+  std::uint64_t trace_hash = 0;
+  std::vector<ToldStep> told;
+  Judgement judgement;
+  History history;  // owns its records
+  Options options;
+  std::vector<std::string> waiting;  // who waited for what when it ended
+  std::size_t departures_found = 0;  // before it was made small
+  std::string found_in;              // the trial's name
+};
+
+struct TrialCoverage {
+  std::string name;
+  bool begun = false;
+  bool exhausted = false;  // an exhaustive trial was completed by all shards
+  bool exhaustive = false;
+};
+
+struct ExploreResult {
+  std::string unsupported;      // why it cannot run here
+  std::string uncontrolled;     // what could not be controlled, the first
+  std::string harness_failure;  // exit 3
+  bool interrupted = false;
+  std::uint64_t schedules = 0, points = 0, kill_points = 0, distinct = 0, over_budget = 0;
+  std::uint64_t shared_accesses = 0;
+  bool maps_shared_memory = false;
+  std::int64_t elapsed_ns = 0, in_processes_ns = 0;
+  std::vector<TrialCoverage> trials;
+  std::array<std::uint64_t, promise_count> occasions{};
+  std::vector<ExploreFailure> failures;
+};
+
+ExploreResult explore_transport(const Registration& registration, const ExploreOptions& options,
+                                const std::function<void(const ExploreProgress&)>& progress);
+
+// One schedule, strictly or by its departures alone: what replay and regress do. Runs in worker
+// processes.
+struct ControlledRun {
+  schedule::Ending ending{};
+  std::string said;
+  Judgement judgement;
+  std::uint64_t trace_hash = 0;
+  std::uint64_t schedules = 1;
+};
+ControlledRun run_schedule(const Registration& registration, const schedule::Trial& trial,
+                           const schedule::Plan& plan, const std::string& directory);
+
+// The same failure near given departures: with up to two more, with some left out, by kills
+// elsewhere, and by random schedules. The judgement is empty when it was not found.
+ControlledRun search_around(const Registration& registration, const schedule::Trial& trial,
+                            const schedule::Departures& departures, const std::string& fingerprint,
+                            const std::string& directory, std::int64_t patience_ns);
+
+}  // namespace ipctorture

@@ -1,0 +1,224 @@
+#include "stress/explore/shard.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "harness/base/prng.h"
+#include "harness/explore_scenario.h"
+#include "harness/launch/active.h"
+#include "harness/scenario/options.h"
+#include "harness/schedule/search.h"
+
+namespace ipctorture {
+namespace {
+
+using schedule::Backend;
+using schedule::Ending;
+using schedule::Search;
+using schedule::SearchEnd;
+using schedule::Session;
+using schedule::Trial;
+using schedule::TrialKind;
+
+constexpr std::int64_t least_slice_ns = 500'000'000;
+constexpr std::uint64_t wander_rounds = 1u << 20;  // of one slice, at the most
+constexpr unsigned kill_walks = 40;
+constexpr std::uint64_t tell_every = 64;
+
+template <std::size_t size>
+void write_text(char (&to)[size], const std::string& text) {
+  std::strncpy(to, text.c_str(), size - 1);
+}
+
+// Cores are given out in turn, of those this process may use.
+void pin(unsigned shard) {
+  cpu_set_t given;
+  CPU_ZERO(&given);
+  if (::sched_getaffinity(0, sizeof given, &given) != 0 || CPU_COUNT(&given) == 0) return;
+  unsigned skip = shard % static_cast<unsigned>(CPU_COUNT(&given));
+  for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &given) || skip-- > 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    ::sched_setaffinity(0, sizeof one, &one);
+    return;
+  }
+}
+
+class Shard {
+ public:
+  Shard(const Registration& registration, const std::vector<Trial>& trials,
+        const ExploreOptions& options, unsigned shard, Instant until, ShardBoard& board)
+      : registration_(registration),
+        trials_(trials),
+        options_(options),
+        shard_(shard),
+        until_(until),
+        began_(monotonic_now()),
+        board_(board),
+        directory_(options.directory + "/x" + std::to_string(shard)),
+        active_(options.directory + "/engine-x" + std::to_string(shard) + ".active") {
+    if (::mkdir(directory_.c_str(), 0700) != 0) throw_system_error("mkdir", directory_);
+  }
+  ~Shard() { ::rmdir(directory_.c_str()); }
+
+  // All trials in their order, the random ones again and again until the time is over.
+  void run() {
+    for (std::uint64_t round = 0; !over(); ++round) {
+      bool wandered = false;
+      for (std::size_t i = 0; i < trials_.size() && !over(); ++i) {
+        const bool random = trials_[i].kind == TrialKind::wander;
+        if (round > 0 && !random) continue;
+        wandered = wandered || random;
+        run_trial(i, round);
+      }
+      if (!wandered) return;
+    }
+  }
+
+ private:
+  bool over() const {
+    return found_ || board_.unsupported[0] != 0 || monotonic_now() >= until_ ||
+           board_.schedules.load(std::memory_order_relaxed) >= options_.schedules / options_.jobs;
+  }
+
+  void run_trial(std::size_t number, std::uint64_t round) {
+    const Trial& trial = trials_[number];
+    board_.trial.store(static_cast<std::uint32_t>(number));
+    board_.state[number].store(TrialState::partly);
+    const Instant began = monotonic_now();
+    std::vector<Options> names;
+    for (unsigned channel = 0; channel < trial.scenario.channels(); ++channel) {
+      names.push_back(make_options(trial.scenario, registration_.contract, channel, directory_));
+      active_.set(channel, std::string(registration_.name), names.back());
+    }
+    {
+      Session session(trial.scenario, registration_, trial.backend, names, trial.late_lanes);
+      if (const std::string why = session.unsupported(); !why.empty()) {
+        write_text(board_.unsupported, why);
+      } else if (search(session, trial, number, round) == SearchEnd::exhausted &&
+                 trial.kind != TrialKind::wander) {
+        board_.state[number].store(TrialState::exhausted);
+      }
+    }
+    for (unsigned channel = 0; channel < names.size(); ++channel) active_.clear(channel);
+    if (trial.backend == Backend::processes) {
+      board_.in_processes_ns.fetch_add(monotonic_now() - began);
+    }
+  }
+
+  SearchEnd search(Session& session, const Trial& trial, std::size_t number, std::uint64_t round) {
+    const auto slice =
+        static_cast<std::int64_t>(trial.share * static_cast<double>(until_ - began_));
+    const schedule::SearchLimits limits{
+        .until = std::min(until_, monotonic_now() + std::max(slice, least_slice_ns)),
+        .schedules = options_.schedules / options_.jobs,
+        .stop = options_.interrupted,
+        .shard = shard_,
+        .shards = options_.jobs};
+    ScheduleJudge judge(trial.scenario, registration_.contract);
+    schedule::Coverage coverage;
+    Search search(
+        session, limits,
+        [&](Session& ran, Ending ending, const schedule::Plan&) {
+          if (coverage.schedules % tell_every == 0) tell(coverage);
+          return examine(judge, ran, ending, number);
+        },
+        coverage);
+    SearchEnd end{};
+    switch (trial.kind) {
+      case TrialKind::exhaust:
+        end = search.exhaust(trial.bound, trial.plan());
+        break;
+      case TrialKind::kill:
+        end = search.kill_everywhere(trial.kill_lanes, trial.plan(), kill_walks);
+        break;
+      case TrialKind::wander:
+        end = search.wander(options_.seed ^ mix64(number),
+                            (round * options_.jobs + shard_) * wander_rounds, wander_rounds,
+                            trial.plan());
+        break;
+    }
+    tell(coverage);
+    told_ = {};
+    board_.distinct.fetch_add(judge.distinct_histories());
+    for (unsigned p = 0; p < promise_count; ++p) board_.occasions[p] += judge.occasions()[p];
+    if (!judge.uncontrolled().empty() && board_.uncontrolled[0] == 0) {
+      write_text(board_.uncontrolled, judge.uncontrolled());
+    }
+    return end;
+  }
+
+  // What the coverage has more than when it was last told.
+  void tell(const schedule::Coverage& now) {
+    board_.schedules.fetch_add(now.schedules - told_.schedules);
+    board_.points.fetch_add(now.points - told_.points);
+    board_.kill_points.fetch_add(now.kill_points - told_.kill_points);
+    board_.over_budget.fetch_add(now.over_budget - told_.over_budget);
+    board_.shared_accesses.fetch_add(now.shared_accesses - told_.shared_accesses);
+    told_ = now;
+  }
+
+  bool examine(ScheduleJudge& judge, const Session& session, Ending ending, std::size_t number) {
+    if (session.maps_shared_memory()) board_.maps_shared_memory.store(1);
+    if (session.ended_in_attach() && ending == Ending::uncontrolled) {
+      write_text(board_.uncontrolled, session.state().said);
+      return true;
+    }
+    const Judgement* judgement = judge.judge(session, ending);
+    if (judgement == nullptr || violation_of(*judgement) == nullptr) return false;
+    const schedule::Control& state = session.state();
+    board_.found_trial = static_cast<std::uint32_t>(number);
+    const std::string text = schedule::to_text(
+        {state.taken, state.taken + std::min(state.taken_count, schedule::taken_max)});
+    if (text.size() >= found_text_max) {
+      write_text(board_.failure, "a failing schedule has more departures than can be kept");
+    }
+    write_text(board_.departures, text);
+    write_text(board_.fingerprint, controlled_fingerprint(*judgement));
+    board_.found.store(1);
+    found_ = true;
+    return true;
+  }
+
+  const Registration& registration_;
+  const std::vector<Trial>& trials_;
+  const ExploreOptions& options_;
+  const unsigned shard_;
+  const Instant until_, began_;
+  ShardBoard& board_;
+  const std::string directory_;
+  ActiveFile active_;
+  schedule::Coverage told_;
+  bool found_ = false;
+};
+
+}  // namespace
+
+std::string controlled_fingerprint(const Judgement& judgement) {
+  const Finding* finding = violation_of(judgement);
+  return finding == nullptr ? std::string() : fingerprint(*finding);
+}
+
+void live_as_shard(const Registration& registration, const std::vector<Trial>& trials,
+                   const ExploreOptions& options, unsigned shard, Instant until,
+                   ShardBoard& board) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::signal(signal, SIG_IGN);
+  pin(shard);
+  try {
+    Shard(registration, trials, options, shard, until, board).run();
+  } catch (const std::exception& error) {
+    write_text(board.failure, error.what());
+  }
+  ::_exit(0);
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,26 @@
+#include "stress/hand_over.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include "stress/terminal.h"
+
+namespace ipctorture {
+
+ExitCode hand_over(char** argv) {
+  std::array<char, 4096> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+  std::string program(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  program += "-explore";
+  ::execv(program.c_str(), argv);
+  print_note(fmt::format("ipctorture: cannot start {}: {}; it belongs beside ipctorture\n", program,
+                         std::generic_category().message(errno)));
+  return ExitCode::unsupported;
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,12 @@
+// The controlled engine is an executable of its own, PROGRAM-explore beside PROGRAM: there the
+// transports are compiled instrumented. What is its own is handed over to it, arguments and all.
+#pragma once
+
+#include "stress/exit_code.h"
+
+namespace ipctorture {
+
+// Replaces this process; returns only when that fails: unsupported, having said why.
+ExitCode hand_over(char** argv);
+
+}  // namespace ipctorture
