@@ -167,6 +167,9 @@ void Parser::add_run() {
   setting(run_, "case", "K", "case number K alone, whatever the budget; a run names it", "Budget");
   setting(run_, "shard", "I/N", "only every N-th case, beginning with the I-th", "Budget");
   setting(run_, "jobs", "N", "scenarios at once [number of cores]", "Budget");
+  setting(run_, "hand-over", "TIME",
+          "look for what failed under control, so that it replays step by step [60s; 0s: not]",
+          "Budget");
   setting(run_, "launch", "HOW", "only fork, or only exec (separate programs)", "Budget");
   toggle(run_, "fail-fast", "end at the first violation", "Budget");
   run_->add_flag("--dry-run", parsed_.selection.dry_run, "print what would be run, and end")
@@ -190,7 +193,13 @@ void Parser::add_explore() {
           "Budget");
   setting(explore_, "seed", "g1:HEX", "of the random part; it is printed [random]", "Budget");
   setting(explore_, "jobs", "N", "shards, each on a core [number of cores]", "Budget");
+  setting(explore_, "resume", "FILE", "go on where the exploration that wrote it stopped; make it",
+          "Budget");
   toggle(explore_, "fail-fast", "end at the first transport with a violation", "Budget");
+  explore_
+      ->add_flag("--bench", parsed_.selection.bench,
+                 "measure the engine itself: schedules a second, bounds, time to find")
+      ->group("Budget");
   setting(explore_, "out", "DIR", "where bundles go [ipctorture-out/<run>/, and latest]", "Output");
   toggle(explore_, "json", "JSON lines instead of text", "Output");
   toggle(explore_, "quiet", "no progress", "Output");
@@ -209,6 +218,7 @@ void Parser::add_on_bundles() {
       ->type_name("BUNDLE");
   setting(replay_, "attempts", "K", "how often [20]", "Budget");
   toggle(replay_, "fail-fast", "end at the first attempt that reproduces it", "Budget");
+  toggle(replay_, "debugger", "of a bundle of explore: once, under gdb", "Other");
   toggle(replay_, "quiet", "no progress", "Output");
   toggle(replay_, "json", "one line of JSON instead of text", "Output");
   replay_->footer("Exit codes: 1 reproduced, 0 not in K attempts, 2 all inconclusive.");

@@ -12,11 +12,14 @@
 
 namespace ipctorture {
 
-ExitCode hand_over(char** argv) {
+std::string explorer_path() {
   std::array<char, 4096> path{};
   const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
-  std::string program(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-  program += "-explore";
+  return std::string(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0) + "-explore";
+}
+
+ExitCode hand_over(char** argv) {
+  const std::string program = explorer_path();
   ::execv(program.c_str(), argv);
   print_note(fmt::format("ipctorture: cannot start {}: {}; it belongs beside ipctorture\n", program,
                          std::generic_category().message(errno)));

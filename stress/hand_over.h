@@ -2,10 +2,13 @@
 // transports are compiled instrumented. What is its own is handed over to it, arguments and all.
 #pragma once
 
+#include <string>
+
 #include "stress/exit_code.h"
 
 namespace ipctorture {
 
+std::string explorer_path();  // of this program; whether or not it is there
 // Replaces this process; returns only when that fails: unsupported, having said why.
 ExitCode hand_over(char** argv);
 

@@ -183,6 +183,9 @@ bool is_controlled_bundle(const std::string& path) {
 }
 
 ExitCode replay(const Settings& settings, const std::string& path) {
+  if (settings.on("debugger")) {
+    throw UsageError("--debugger: only for a bundle of explore, which replays step by step");
+  }
   const Again again = load(path);
   refuse_unless_runnable(again.scenario);
   const auto wanted = settings.find("attempts");

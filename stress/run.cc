@@ -4,21 +4,27 @@
 #include <fmt/format.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <condition_variable>
 #include <fstream>
 #include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "harness/report/json_lines.h"
 #include "harness/report/junit.h"
+#include "harness/report/presentable.h"
 #include "harness/report/progress.h"
 #include "harness/report/replay_line.h"
 #include "harness/run_scenario.h"
 #include "stress/campaign.h"
 #include "stress/engine_room.h"
+#include "stress/hand_over.h"
 #include "stress/machine_load.h"
+#include "stress/output_of.h"
 #include "stress/run_output.h"
 #include "stress/terminal.h"
 #include "stress/verbs.h"
@@ -26,6 +32,7 @@
 namespace ipctorture {
 namespace {
 
+constexpr std::int64_t hand_over_ns = 60'000'000'000;  // of each transport that failed
 constexpr std::int64_t default_time_ns = 60'000'000'000;
 constexpr unsigned patient_engines_max = 6;
 constexpr unsigned jobs_max = 64;
@@ -131,6 +138,7 @@ class Run {
     watch();
     for (std::thread& thread : threads) thread.join();
     const auto load_after = cpu_use();
+    make_exact();
     unsigned others = 0;
     if (load_before && load_after) others = others_permille(*load_before, *load_after);
     return tell_end(others);
@@ -231,6 +239,7 @@ class Run {
   void tell_failures() {
     for (const Failure& failure : campaign_.take_failures()) {
       progress_.clear();
+      if (failure.verdict == Verdict::violation) failed_.insert(failure.transport);
       record(json_failure(failure));
       if (json_) continue;
       print_result(fmt::format("{} {}: {}\n",
@@ -246,6 +255,35 @@ class Run {
       progress_.clear();
       record(json_harness_failure(failure.substr(0, failure.find(':')), failure));
       print_note(fmt::format("ipctorture: the harness failed: {}\n", failure));
+    }
+  }
+
+  // Failures of the free engine are offered to the controlled one: if it finds one of the transport
+  // too, that one replays step by step.
+  void make_exact() {
+    const auto setting = settings_.find("hand-over");
+    const bool never = setting && (setting->text == "0" || setting->text == "0s");
+    const std::int64_t time_ns = never ? 0 : setting ? parse_duration_ns(*setting) : hand_over_ns;
+    if (time_ns == 0 || ::access(explorer_path().c_str(), X_OK) != 0) return;
+    for (const std::string& transport : failed_) {
+      if (room_.interrupted()) return;
+      print_note(fmt::format("ipctorture: looking for {} under control, for up to {}\n", transport,
+                             human_duration(time_ns)));
+      const std::string output = output_of({explorer_path(), "explore", transport, "--time",
+                                            fmt::format("{}ms", time_ns / 1'000'000), "--json",
+                                            "--quiet", "--out", output_.path() + "/exact"});
+      const auto json = nlohmann::ordered_json::parse(output, nullptr, false);
+      if (!json.is_object() || !json.contains("failure")) continue;
+      const std::string bundle = json["failure"].value("bundle", "");
+      record(json_line({{"schema", json_lines_schema},
+                        {"event", "exact"},
+                        {"transport", transport},
+                        {"fingerprint", json["failure"].value("fingerprint", "")},
+                        {"bundle", bundle}}));
+      if (json_) continue;
+      print_result(fmt::format("{} under control: {}\n  {}\n", transport,
+                               presentable(json["failure"].value("what", ""), 400),
+                               replay_line(terminal_.results.program, bundle)));
     }
   }
 
@@ -288,6 +326,7 @@ class Run {
   std::mutex mutex_;
   std::condition_variable changed_;
   unsigned finished_ = 0;
+  std::set<std::string> failed_;  // transports with a violation
 };
 
 }  // namespace

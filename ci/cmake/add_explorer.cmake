@@ -6,7 +6,7 @@
 # symbols are hidden but for the border in harness/schedule/sut.h, so that the linker never merges one of its inline
 # functions with a plain copy. NAME is the executable: callbacks, interposed calls, checkers. Both lie side by side.
 set(ipctorture_controlled_options
-  -fsanitize=thread -fno-builtin -fno-omit-frame-pointer -fvisibility=hidden -fPIC
+  -fsanitize=thread -fno-builtin -fno-omit-frame-pointer -fvisibility=hidden -fPIC -fno-plt
   "$<$<CXX_COMPILER_ID:Clang>:SHELL:-mllvm -tsan-instrument-func-entry-exit=0>"
   "$<$<CXX_COMPILER_ID:GNU>:--param=tsan-instrument-func-entry-exit=0>")
 
@@ -20,7 +20,8 @@ function(ipctorture_add_explorer name)
   target_link_libraries(${name}-sut PRIVATE
     "$<LINK_LIBRARY:WHOLE_ARCHIVE,ipctorture::controlled>" ${arg_LINK})
   # What the executable defines is undefined here. Copies are wrapped: the compilers leave them as plain calls.
-  target_link_options(${name}-sut PRIVATE -Wl,-z,undefs -Wl,--version-script=${border}
+  # Bound at once: a snapshot puts its variables back, and addresses found meanwhile would go with them.
+  target_link_options(${name}-sut PRIVATE -Wl,-z,undefs -Wl,-z,now -Wl,-z,relro -Wl,--version-script=${border}
     -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset)
   set_target_properties(${name}-sut PROPERTIES PREFIX "" LINK_DEPENDS ${border})
 

@@ -8,12 +8,21 @@ add_library(ipctorture::main ALIAS ipctorture_main)  # the name it has outside
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/ipctorture)
 set(archives ${ipctorture_layers} ipctorture_cli ipctorture_main)
+if(TARGET ipctorture-explore)
+  list(APPEND archives ipctorture_controlled ipctorture_explore_scenario ipctorture_explore_cli ipctorture_explore_main)
+endif()
 foreach(target IN LISTS archives ITEMS ipctorture_headers)
   string(REPLACE ipctorture_ "" export_name ${target})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${export_name})
 endforeach()
 
 install(TARGETS ipctorture RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(TARGET ipctorture-explore)
+  set_target_properties(ipctorture-explore PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}/ipctorture")
+  install(TARGETS ipctorture-explore RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS ipctorture-explore-sut LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/ipctorture)
+  install(FILES ci/cmake/add_explorer.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ipctorture)
+endif()
 install(TARGETS ${archives} ipctorture_headers EXPORT ipctorture
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}/ipctorture)
 install(DIRECTORY harness/base harness/transport DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ipctorture/harness

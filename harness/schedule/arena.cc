@@ -46,6 +46,7 @@ SharedObject* object_of(std::uint64_t device, std::uint64_t inode, std::uint32_t
 
 void reserve_arena(ObjectTable* table) {
   objects = table;
+  if (page_of != nullptr) return forget_addresses();  // inherited, and private
   void* range = ::mmap(reinterpret_cast<void*>(arena_begin), arena_bytes, PROT_NONE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
   if (range != reinterpret_cast<void*>(arena_begin)) {

@@ -35,8 +35,8 @@ struct ObjectTable {
 extern std::uint32_t* page_of;
 extern ObjectTable* objects;
 
-// Reserves the range; once, in the process from which workers are forked. Throws
-// std::system_error.
+// Reserves the range, in the process from which workers are forked, and begins to use `table`.
+// Throws std::system_error.
 void reserve_arena(ObjectTable* table);
 
 inline bool in_arena(const void* address) {

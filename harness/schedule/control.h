@@ -146,6 +146,7 @@ struct Control {
   std::int64_t lowest_priority = 0;
   std::int64_t time = 0;           // virtual ns
   std::uint64_t hash = 0;          // of the steps
+  std::uint64_t stamp_order = 0;   // a hash of which lanes took stamps, in order
   std::uint32_t kernel_calls = 0;  // with an effect that a snapshot cannot take back
   std::uint32_t shared_accesses = 0;
   std::uint32_t taken_count = 0;   // departures so far

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 
 #include "harness/base/prng.h"
+#include "harness/schedule/lane_heap.h"
+#include "harness/schedule/lane_process.h"
 
 namespace ipctorture::schedule {
 
@@ -31,6 +33,23 @@ long raw_call(long number, long a, long b, long c, long d, long e, long f) {
                : "memory");
   return x0;
 #endif
+}
+
+std::uint64_t private_key(const void* address) {
+  constexpr std::uint64_t memory_tag = std::uint64_t{1} << 57, elsewhere = lanes_max;
+  const auto at = reinterpret_cast<std::uintptr_t>(address);
+  const auto key = [&](std::uint64_t where, std::uint64_t offset) {
+    return memory_tag | std::uint64_t{control->lane[current_lane].process} << 48 | where << 40 |
+           (offset & 0xffffffff);
+  };
+  for (unsigned lane = 0; lane < lanes_max; ++lane) {
+    const Fiber& fiber = crew.fiber[lane];
+    const auto stack = reinterpret_cast<std::uintptr_t>(fiber.stack);
+    if (at - stack < fiber.stack_bytes) return key(lane, at - stack);
+    const auto heap = reinterpret_cast<std::uintptr_t>(&lane_heap(lane));
+    if (at - heap < lane_heap_bytes) return key(lane, fiber_stack_bytes + (at - heap));
+  }
+  return key(elsewhere, at - reinterpret_cast<std::uintptr_t>(crew.code));
 }
 
 std::uint64_t object_of_descriptor(int fd) {

@@ -55,6 +55,10 @@ std::int64_t with_interrupts(std::int64_t deadline);
 // deadline (`deadline`)?
 bool interrupted_by_timer(std::int64_t deadline);
 
+// The key of an object in memory that is not shared: of this process, and the same in every run,
+// wherever the loader and the kernel put stacks, heaps and code.
+std::uint64_t private_key(const void* address);
+
 // The object behind a descriptor, for ordering its users: its device and inode; of a socket one
 // number for all sockets.
 std::uint64_t object_of_descriptor(int fd);

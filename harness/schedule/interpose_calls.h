@@ -188,9 +188,7 @@ inline std::uint64_t key_of_object(const void* address) {
   if (in_arena(address)) {
     if (const std::uint64_t key = canonical(address); key != no_canonical) return key;
   }
-  constexpr std::uint64_t private_tag = std::uint64_t{1} << 40, process_unit = private_tag << 1;
-  const auto low = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(address));
-  return private_tag | process_unit * control->lane[current_lane].process | low;
+  return private_key(address);
 }
 
 }  // namespace ipctorture::schedule

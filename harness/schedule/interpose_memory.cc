@@ -50,12 +50,9 @@ void* map_shared(std::size_t bytes, int protection, int flags, int fd, off_t off
 // --- futex
 
 std::uint64_t futex_key(const void* address, bool is_private) {
-  constexpr std::uint64_t private_tag = std::uint64_t{1} << 56, memory_tag = std::uint64_t{1} << 57;
+  constexpr std::uint64_t private_tag = std::uint64_t{1} << 56;
+  if (!in_arena(address)) return private_key(address);
   const std::uint64_t process = control->lane[current_lane].process;
-  if (!in_arena(address)) {
-    return memory_tag | process << 48 |
-           (reinterpret_cast<std::uintptr_t>(address) & ((std::uint64_t{1} << 40) - 1));
-  }
   const std::uint64_t key = canonical(address);
   // A private futex is looked up by address space, whatever the memory behind it.
   return is_private ? private_tag | process << 48 | key : key;

@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::int64_t ns_per_s = 1'000'000'000;
 constexpr std::int64_t calendar_ahead_ns = 1'700'000'000 * ns_per_s;  // an instant of 2023
+constexpr std::uint64_t stamp_factor = 0x9e3779b97f4a7c15;
 constexpr std::int64_t ns_max = INT64_MAX / 4;
 
 std::int64_t ns_of(const timespec& time) {
@@ -100,8 +101,10 @@ int clock_gettime(clockid_t clock, timespec* now) noexcept {
     return call(clock, now);
   }
   ++control->time;  // no two readings are equal
-  if (control->weak_memory && is_of_harness(__builtin_return_address(0))) {
-    order_in_time(control->memory);
+  if (is_of_harness(__builtin_return_address(0))) {
+    control->stamp_order =
+        (control->stamp_order ^ static_cast<std::uint64_t>(current_lane + 1)) * stamp_factor;
+    if (control->weak_memory) order_in_time(control->memory);
   }
   *now = spec_of(clock_ns(clock));
   return 0;

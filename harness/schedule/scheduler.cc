@@ -54,10 +54,27 @@ void leap_to(std::int64_t time) {
   c.time = time;
 }
 
+int earliest_deadline() {
+  const Control& c = *control;
+  int earliest = -1;
+  for (unsigned lane = 0; lane < c.lanes; ++lane) {
+    if ((c.timed & bit(static_cast<int>(lane))) == 0) continue;
+    if (earliest < 0 || c.lane[lane].deadline < c.lane[earliest].deadline) {
+      earliest = static_cast<int>(lane);
+    }
+  }
+  return earliest;
+}
+
 void make_runnable(int lane, bool timed_out) {
   Control& c = *control;
   LaneControl& l = c.lane[lane];
   if (timed_out) {
+    // Time does not pass one deadline without those before it.
+    for (int first = earliest_deadline(); c.lane[first].deadline < l.deadline;) {
+      make_runnable(first, true);
+      first = earliest_deadline();
+    }
     leap_to(l.deadline);
     const bool in_call = l.waits_in != Point::sleep && l.waits_in != Point::order;
     if (in_call && c.time - l.waiting_since >= long_sleep_ns && c.sleep_count < sleeps_max) {
@@ -78,18 +95,6 @@ int next_in_turn(int after) {
     if ((c.runnable & bit(lane)) != 0) return lane;
   }
   return -1;
-}
-
-int earliest_deadline() {
-  const Control& c = *control;
-  int earliest = -1;
-  for (unsigned lane = 0; lane < c.lanes; ++lane) {
-    if ((c.timed & bit(static_cast<int>(lane))) == 0) continue;
-    if (earliest < 0 || c.lane[lane].deadline < c.lane[earliest].deadline) {
-      earliest = static_cast<int>(lane);
-    }
-  }
-  return earliest;
 }
 
 void record(Change change, std::uint8_t value) {
@@ -380,7 +385,7 @@ void begin_schedule() {
   c.progress_step = 0;
   c.progress_heads = 0;
   c.lowest_priority = -100;
-  c.hash = hash_seed;
+  c.hash = c.stamp_order = hash_seed;
   c.taken_count = 0;
   c.sleep_count = 0;
   c.killed_lanes = 0;

@@ -44,9 +44,12 @@ void* map_shared_memory(std::size_t bytes, const char* what) {
   return memory;
 }
 
-// Once per process: sessions come and go, and use it one after the other.
+// Once per process: sessions come and go, and use it one after the other. A forked process that
+// has sessions of its own needs state of its own: what it inherits is shared with its parent.
 void prepare_process() {
-  if (control != nullptr) return;
+  static pid_t prepared_by = -1;
+  if (prepared_by == ::getpid()) return;
+  prepared_by = ::getpid();
   auto* state = new (map_shared_memory(sizeof(SharedState), "the control block")) SharedState;
   shadow = static_cast<LineShadow*>(
       map_shared_memory(canonical_pages_max * (page_bytes / line_bytes) * sizeof(LineShadow),
@@ -55,21 +58,23 @@ void prepare_process() {
       map_shared_memory(lanes_max * lane_bytes(lane_records), "the journals"));
   reserve_arena(&state->objects);
   make_lane_heaps();
-  for (Fiber& fiber : crew.fiber) make_fiber(fiber);
+  for (Fiber& fiber : crew.fiber) {
+    if (fiber.stack == nullptr) make_fiber(fiber);
+  }
   process_state = &state->process;
   install_handover();
   install_direction();
   control = &state->control;
 }
 
-std::set<int> open_descriptors() {
+std::set<int> open_descriptors(pid_t process = ::getpid()) {
   std::set<int> open;
-  DIR* directory = ::opendir("/proc/self/fd");
+  DIR* directory = ::opendir(("/proc/" + std::to_string(process) + "/fd").c_str());
   if (directory == nullptr) return open;
   while (const dirent* entry = ::readdir(directory)) {
     if (entry->d_name[0] != '.') open.insert(std::atoi(entry->d_name));
   }
-  open.erase(::dirfd(directory));
+  if (process == ::getpid()) open.erase(::dirfd(directory));
   ::closedir(directory);
   return open;
 }
@@ -138,7 +143,7 @@ class Session::Implementation {
   }
 
   const Setting& what() const { return setting_; }
-  const std::vector<ProcessExit>& exits() const { return exits_; }
+  Outside outside() const { return {.exits = exits_, .leaks = leaks_}; }
 
   bool attached_ = false;
   bool returns_by_snapshot() const { return lanes_wait_ready_ && !crew_snapshot_lost_; }
@@ -233,6 +238,11 @@ class Session::Implementation {
   }
 
   void fork_workers() {
+    std::size_t handles = 0;
+    for (const auto& of_lane : crew.lane_handles) {
+      for (const auto& of_channel : of_lane) handles += of_channel.size();
+    }
+    descriptors_expected_ = open_descriptors().size() - handles;
     for (unsigned process = 0; process < control->processes; ++process) {
       control->baton[process].word.store(0);
       const pid_t child = ::fork();
@@ -327,7 +337,18 @@ class Session::Implementation {
     if (c.kernel_calls > 0 && attached_) crew_snapshot_lost_ = true;
     if (!orderly && (!returns_by_snapshot() || backend_ == Backend::processes)) abnormal_ = true;
     if (!attached_) abnormal_ = true;
+    leaks_.clear();
+    if (orderly && !looked_for_leaks_) look_for_leaks();
     return ending;
+  }
+
+  // Once per session: what each worker has open when it has closed everything.
+  void look_for_leaks() {
+    looked_for_leaks_ = true;
+    for (unsigned process = 0; process < workers_.size(); ++process) {
+      const std::size_t open = open_descriptors(workers_[process]).size();
+      if (open > descriptors_expected_) leaks_.push_back({process, open - descriptors_expected_});
+    }
   }
 
   // --- returning to the moment at which everybody was ready
@@ -428,6 +449,9 @@ class Session::Implementation {
   std::vector<pid_t> workers_;      // -1: dead
   std::vector<ProcessExit> exits_;  // of this schedule, not ordered
   std::set<int> descriptors_before_;
+  std::size_t descriptors_expected_ = 0;  // of a worker that has closed everything
+  std::vector<Leak> leaks_;               // of this schedule
+  bool looked_for_leaks_ = false;
   bool inherits_ = false;
   bool abnormal_ = false;            // the lanes were left in the middle
   bool lanes_wait_ready_ = false;    // there is a snapshot to return to
@@ -443,7 +467,7 @@ Session::~Session() = default;
 std::string Session::unsupported() { return implementation_->unsupported(); }
 Ending Session::run(const Plan& plan) { return implementation_->run(plan); }
 History Session::history() const {
-  return history_of(implementation_->what(), *control, implementation_->exits());
+  return history_of(implementation_->what(), *control, implementation_->outside());
 }
 std::uint64_t Session::history_hash() const {
   return hash_of_history(implementation_->what(), *control);

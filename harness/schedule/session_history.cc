@@ -11,7 +11,8 @@ constexpr std::int64_t deadlock_lasts_ns = 20'000'000'000;  // longer than any p
 
 }  // namespace
 
-History history_of(const Setting& what, const Control& c, const std::vector<ProcessExit>& exits) {
+History history_of(const Setting& what, const Control& c, const Outside& outside) {
+  const std::vector<ProcessExit>& exits = outside.exits;
   History history;
   history.channels = what.scenario.channels();
   const auto add = [&](Fact fact, int lane, std::int64_t from, std::int64_t to, std::uint64_t value,
@@ -63,55 +64,41 @@ History history_of(const Setting& what, const Control& c, const std::vector<Proc
     add(Fact::asleep, c.sleeps[i].lane, c.sleeps[i].from, c.sleeps[i].to, 0, "");
   }
   if (stands_still && c.killed_lanes == 0) add(Fact::deadlocked, -1, c.time, last, 0, "");
-  for (const ProcessExit& e : exits) {
+  const auto first_lane = [&](unsigned process) {
     const auto plan = std::find_if(what.plans.begin(), what.plans.end(),
-                                   [&](const LanePlan& p) { return p.worker == e.process; });
-    add(Fact::died, static_cast<int>(plan->lane), c.time, c.time,
+                                   [&](const LanePlan& p) { return p.worker == process; });
+    return static_cast<int>(plan->lane);
+  };
+  for (const Leak& leak : outside.leaks) {
+    add(Fact::leaked, first_lane(leak.process), c.time, c.time, leak.descriptors, "descriptors");
+  }
+  for (const ProcessExit& e : exits) {
+    add(Fact::died, first_lane(e.process), c.time, c.time,
         static_cast<std::uint64_t>(static_cast<std::uint32_t>(e.status)), "");
   }
   return history;
 }
 
 std::uint64_t hash_of_history(const Setting& what, const Control& c) {
-  std::uint64_t hash = static_cast<std::uint64_t>(c.ending);
+  std::uint64_t hash = static_cast<std::uint64_t>(c.ending) ^ c.stamp_order;
   const auto mix = [&](std::uint64_t word) {
     hash = (hash ^ word) * 0x9e3779b97f4a7c15;
     hash ^= hash >> 32;
   };
-  // The lanes' events, merged in the order of their stamps.
-  struct Cursor {
-    const Record* record;
-    const Record* end;
-    bool invoked;
-  } cursor[lanes_max];
   for (unsigned lane = 0; lane < c.lanes; ++lane) {
     const LaneHeader& header = what.lanes[lane].header();
-    const Record* records = what.lanes[lane].records();
-    cursor[lane] = {records, records + std::min(header.opened.load(), lane_records), false};
+    const Record* record = what.lanes[lane].records();
+    const Record* const end = record + std::min(header.opened.load(), lane_records);
+    mix(lane + 1);
+    for (; record != end; ++record) {
+      mix(record->message);
+      mix(std::uint64_t{record->size} | std::uint64_t{record->what} << 32 |
+          std::uint64_t{record->outcome} << 40 | std::uint64_t{record->detail} << 48);
+    }
   }
-  for (;;) {
-    unsigned first = lanes_max;
-    Stamp earliest = ~Stamp{0};
-    for (unsigned lane = 0; lane < c.lanes; ++lane) {
-      const Cursor& at = cursor[lane];
-      if (at.record == at.end || (at.invoked && at.record->open())) continue;
-      const Stamp stamp = at.invoked ? at.record->returned : at.record->invoked;
-      if (stamp < earliest) {
-        earliest = stamp;
-        first = lane;
-      }
-    }
-    if (first == lanes_max) break;
-    Cursor& at = cursor[first];
-    const Record& r = *at.record;
-    if (at.invoked) {
-      mix(r.message ^ (std::uint64_t{r.detail} << 40));
-      mix(std::uint64_t{r.size} | std::uint64_t{r.outcome} << 32 | std::uint64_t{first} << 40);
-      ++at.record;
-    } else {
-      mix(std::uint64_t{r.what} | std::uint64_t{first} << 8 | 1u << 16);
-    }
-    at.invoked = !at.invoked;
+  for (std::uint32_t i = 0; i < c.sleep_count; ++i) {
+    const LongSleep& sleep = c.sleeps[i];
+    mix(sleep.lane | static_cast<std::uint64_t>((sleep.to - sleep.from) / long_sleep_ns) << 8);
   }
   return hash;
 }

@@ -19,10 +19,22 @@ struct ProcessExit {
   int status = 0;  // of waitpid(2)
 };
 
+// Descriptors that a worker process has open beyond what it began with.
+struct Leak {
+  unsigned process = 0;
+  std::size_t descriptors = 0;
+};
+// What was seen of the worker processes from outside.
+struct Outside {
+  std::vector<ProcessExit> exits;
+  std::vector<Leak> leaks;
+};
+
 // Its spans point into the lanes.
-History history_of(const Setting& what, const Control& control,
-                   const std::vector<ProcessExit>& exits);
-// Of what the checkers could tell: every record but its stamps, and the order of all stamps.
+History history_of(const Setting& what, const Control& control, const Outside& outside);
+// Of what the checkers could tell: every record but its stamps, and the order in which all stamps
+// were taken (interpose_time.cc). How far apart they are is not in it: bounds are a matter of long
+// sleeps, which end as a deadlock or are told apart by their own evidence.
 std::uint64_t hash_of_history(const Setting& what, const Control& control);
 
 }  // namespace ipctorture::schedule

@@ -25,7 +25,16 @@ class Portfolio {
   std::vector<Trial> make() {
     const Scenario small = sized(1, 1, 3), medium = sized(1, 1, 6), crowd = sized(2, 2, 2);
     const Scenario timed = with_deadlines(sized(1, 1, 3)), odd = at_the_edges(sized(1, 1, 3));
+    // What shows only after a while needs no rare interleaving: the default schedule of a long one.
+    const Scenario lengthy = sized(1, 1, 24);
     exhaust(small, Backend::processes, 1);
+    exhaust(lengthy, Backend::processes, 0);
+    exhaust(with_deadlines(lengthy), Backend::processes, 0);
+    exhaust(at_the_edges(lengthy), Backend::processes, 0);
+    if (contract_.consumers_max > 1 || contract_.producers_max > 1) {
+      exhaust(with_deadlines(sized(2, 2, 8)), Backend::processes, 0);
+    }
+    wander_briefly({with_deadlines(lengthy), at_the_edges(lengthy), lengthy});
     exhaust_fast(medium, 2);
     exhaust(small, Backend::processes, 1, Extra::questions);
     exhaust_fast(small, 1, Extra::weak);
@@ -36,7 +45,7 @@ class Portfolio {
     exhaust_fast(timed, 2);
     exhaust(odd, Backend::processes, 1, Extra::questions);
     exhaust_fast(medium, 2, Extra::weak);
-    wander_all({small, crowd, timed, odd}, 0.04);
+    wander_all({small, crowd, timed, odd, with_deadlines(lengthy)}, 0.04);
     exhaust(small, Backend::processes, 2);
     exhaust_fast(medium, 3);
     exhaust_fast(crowd, 2);
@@ -74,6 +83,8 @@ class Portfolio {
       return std::clamp(size, contract_.message_min, contract_.message_max);
     };
     s.sizes = {within(8), within(41), within(200)};
+    if (contract_.message_max < UINT32_MAX) s.oversize_permille = 200;
+    if (s.workload == Workload::latest_value) s.repeat_permille = 400;
     return s;
   }
 
@@ -98,6 +109,12 @@ class Portfolio {
     const bool fibers = contract_.may_share_address_space;
     exhaust(s, fibers ? Backend::fibers : Backend::processes,
             fibers ? bound : std::min(bound, 1u + (s.lanes() == 2 ? 1u : 0u)), extra);
+  }
+
+  void wander_briefly(const std::vector<Scenario>& scenarios) {
+    for (const Scenario& s : scenarios) {
+      add(s, Backend::processes, TrialKind::wander, Extra::none, 0.005, 0, "at random");
+    }
   }
 
   // A random share of both backends, the processes' about a third.

@@ -1,5 +1,6 @@
 #include "stress/explore/confirm.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "harness/base/clock.h"
 #include "harness/explore_scenario.h"
 #include "harness/launch/active.h"
+#include "harness/launch/run_directory.h"
 #include "harness/scenario/options.h"
 #include "harness/schedule/search.h"
 #include "stress/explore/shard.h"
@@ -31,6 +33,7 @@ class Laboratory {
   Laboratory(const Registration& registration, const Trial& trial, const std::string& directory)
       : registration_(registration),
         trial_(trial),
+        parent_(directory),
         directory_(directory + "/xc"),
         active_(directory + "/engine-xc.active") {
     if (::mkdir(directory_.c_str(), 0700) != 0) throw_system_error("mkdir", directory_);
@@ -44,7 +47,9 @@ class Laboratory {
   ~Laboratory() {
     session_.reset();
     for (unsigned channel = 0; channel < names_.size(); ++channel) active_.clear(channel);
-    ::rmdir(directory_.c_str());
+    // A transport may have left something in it.
+    const Descriptor parent(::open(parent_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (parent.valid()) remove_tree(parent.get(), "xc");
   }
   Laboratory(const Laboratory&) = delete;
   Laboratory& operator=(const Laboratory&) = delete;
@@ -66,7 +71,7 @@ class Laboratory {
  private:
   const Registration& registration_;
   const Trial trial_;
-  const std::string directory_;
+  const std::string parent_, directory_;
   ActiveFile active_;
   std::vector<Options> names_;
   std::unique_ptr<Session> session_;

@@ -7,6 +7,9 @@
 namespace ipctorture {
 
 ExitCode explore(const Settings& settings, const Selection& selection);
+// `explore --bench`: schedules per second of each backend, how long exhaustive bounds take for each
+// transport, how soon planted bugs and canaries are found, whether replays are exact.
+ExitCode bench_explore(const Settings& settings, const Selection& selection);
 // Of a bundle with a schedule: strict, the same steps or "diverged".
 ExitCode replay_schedule(const Settings& settings, const std::string& path);
 // The schedule's departures as hints, plus a small search around them.

@@ -17,6 +17,7 @@
 #include "stress/explore/explore_room.h"
 #include "stress/explore/explore_transport.h"
 #include "stress/explore/interleaving.h"
+#include "stress/explore/resume.h"
 #include "stress/run_output.h"
 #include "stress/selection.h"
 #include "stress/terminal.h"
@@ -34,6 +35,8 @@ struct Request {
   ExploreOptions options;
   bool json = false;
   bool fail_fast = false;
+  std::string resume;  // the file; empty: none
+  ExploreState state;
 };
 
 Request read_request(const Settings& settings, const Selection& selection) {
@@ -61,6 +64,20 @@ Request read_request(const Settings& settings, const Selection& selection) {
   const long cores = ::sysconf(_SC_NPROCESSORS_ONLN);
   options.jobs = jobs ? static_cast<unsigned>(parse_count(*jobs, 1, jobs_max))
                       : static_cast<unsigned>(std::clamp<long>(cores, 1, jobs_max));
+  if (const auto file = settings.find("resume")) {
+    request.resume = file->text;
+    request.state = read_explore_state(request.resume);
+  }
+  ExploreState& state = request.state;
+  if (state.jobs != 0) {
+    const bool fits = (!settings.find("seed") || options.seed == state.seed) &&
+                      (!jobs || options.jobs == state.jobs);
+    if (!fits) throw UsageError(request.resume + ": was begun with another seed or number of jobs");
+    options.seed = state.seed;
+    options.jobs = state.jobs;
+  }
+  state.seed = options.seed;
+  state.jobs = options.jobs;
   request.json = settings.on("json");
   request.fail_fast = settings.on("fail-fast");
   return request;
@@ -230,6 +247,7 @@ class Report {
 }  // namespace
 
 ExitCode explore(const Settings& settings, const Selection& selection) {
+  if (selection.bench) return bench_explore(settings, selection);
   Request request = read_request(settings, selection);
   if (request.transports.empty()) {
     print_note("ipctorture: nothing is selected\n");
@@ -247,6 +265,9 @@ ExitCode explore(const Settings& settings, const Selection& selection) {
     const Registration& registration = *selected.registration;
     Progress progress = report.progress();
     const Instant began = monotonic_now();
+    auto& earlier = request.state.transports[std::string(registration.name)];
+    request.options.complete = earlier.complete;
+    request.options.first_round = earlier.rounds;
     const ExploreResult result =
         explore_transport(registration, request.options, [&](const ExploreProgress& now) {
           progress.update({.elapsed_ns = monotonic_now() - began,
@@ -256,6 +277,11 @@ ExitCode explore(const Settings& settings, const Selection& selection) {
                           monotonic_now());
         });
     progress.clear();
+    for (const TrialCoverage& trial : result.trials) {
+      if (trial.exhausted && trial.exhaustive) earlier.complete.insert(trial.name);
+    }
+    earlier.rounds = std::max(earlier.rounds, result.rounds);
+    if (!request.resume.empty()) write_explore_state(request.resume, request.state);
     code = graver(code, report.tell(selected, result));
     if (room.interrupted()->load()) break;
     if (request.fail_fast && code == ExitCode::violation) break;

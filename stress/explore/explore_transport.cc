@@ -1,5 +1,6 @@
 #include "stress/explore/explore_transport.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -12,6 +13,8 @@
 
 #include "harness/base/clock.h"
 #include "harness/base/descriptor.h"
+#include "harness/launch/active.h"
+#include "harness/launch/run_directory.h"
 #include "stress/explore/confirm.h"
 #include "stress/explore/shard.h"
 
@@ -85,6 +88,20 @@ class Explorer {
       }
     }
     shards_.clear();
+    for (unsigned shard = 0; shard < options_.jobs; ++shard) clear_after(shard);
+  }
+
+  // What a shard left that was ended in the middle: its transport's names, its directory.
+  void clear_after(unsigned shard) const {
+    const std::string active = options_.directory + "/engine-x" + std::to_string(shard) + ".active";
+    for (unsigned channel = 0; channel < channels_max; ++channel) {
+      if (const auto run = read_active(active, channel)) {
+        registration_.make(run->options, {})->destroy();
+      }
+    }
+    ::unlink(active.c_str());
+    const Descriptor parent(::open(options_.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (parent.valid()) remove_tree(parent.get(), ("x" + std::to_string(shard)).c_str());
   }
 
   bool someone_found() const {
@@ -146,6 +163,7 @@ class Explorer {
     for (unsigned shard = 0; shard < options_.jobs; ++shard) {
       const ShardBoard& board = boards_[shard];
       result_.schedules += board.schedules.load();
+      result_.rounds = std::max(result_.rounds, board.rounds.load());
       result_.points += board.points.load();
       result_.kill_points += board.kill_points.load();
       result_.distinct += board.distinct.load();

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ struct ExploreOptions {
   std::uint64_t schedules = UINT64_MAX;  // of all shards together
   std::uint64_t seed = 0;
   unsigned jobs = 1;
+  // Of an earlier exploration that this one resumes: trials that are done, by name, and random
+  // rounds that were begun.
+  std::set<std::string> complete;
+  std::uint64_t first_round = 0;
   const std::atomic<bool>* interrupted = nullptr;
 };
 
@@ -69,6 +74,7 @@ struct ExploreResult {
   std::uint64_t schedules = 0, points = 0, kill_points = 0, distinct = 0, over_budget = 0;
   std::uint64_t shared_accesses = 0;
   bool maps_shared_memory = false;
+  std::uint64_t rounds = 0;  // random ones begun, the earlier ones included
   std::int64_t elapsed_ns = 0, in_processes_ns = 0;
   std::vector<TrialCoverage> trials;
   std::array<std::uint64_t, promise_count> occasions{};

@@ -5,8 +5,10 @@
 // else: is the failure still there? It takes the recorded departures as hints, then searches
 // schedules around them, so it survives changes of the code.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "harness/explore_scenario.h"
@@ -83,9 +85,32 @@ void tell_differences(const Recorded& recorded) {
   }
 }
 
+// Replaces this process by gdb, all workers under it: the schedule waits wherever one is stopped.
+ExitCode replay_in_debugger(const std::string& path) {
+  const char* const words[] = {"gdb",        "-q",
+                               "-ex",        "set detach-on-fork off",
+                               "-ex",        "set schedule-multiple on",
+                               "-ex",        "set breakpoint pending on",
+                               "--args",     "/proc/self/exe",
+                               "replay",     path.c_str(),
+                               "--attempts", "1"};
+  std::vector<char*> arguments;
+  for (const char* word : words) arguments.push_back(const_cast<char*>(word));
+  std::array<char, 4096> program{};
+  if (::readlink("/proc/self/exe", program.data(), program.size() - 1) > 0) {
+    arguments[9] = program.data();
+  }
+  arguments.push_back(nullptr);
+  ::execvp(arguments[0], arguments.data());
+  print_note(fmt::format("ipctorture: gdb: {}; apt-get install gdb\n",
+                         std::generic_category().message(errno)));
+  return ExitCode::unsupported;
+}
+
 }  // namespace
 
 ExitCode replay_schedule(const Settings& settings, const std::string& path) {
+  if (settings.on("debugger")) return replay_in_debugger(path);
   const Recorded recorded = load(path);
   const bool as_json = settings.on("json");
   const auto wanted = settings.find("attempts");

@@ -26,7 +26,7 @@ using schedule::Session;
 using schedule::Trial;
 using schedule::TrialKind;
 
-constexpr std::int64_t least_slice_ns = 500'000'000;
+constexpr std::int64_t least_slice_ns = 200'000'000;
 constexpr std::uint64_t wander_rounds = 1u << 20;  // of one slice, at the most
 constexpr unsigned kill_walks = 40;
 constexpr std::uint64_t tell_every = 64;
@@ -71,11 +71,17 @@ class Shard {
 
   // All trials in their order, the random ones again and again until the time is over.
   void run() {
-    for (std::uint64_t round = 0; !over(); ++round) {
+    for (std::uint64_t round = options_.first_round; !over(); ++round) {
+      const bool first = round == options_.first_round;
+      board_.rounds.store(round + 1);
       bool wandered = false;
       for (std::size_t i = 0; i < trials_.size() && !over(); ++i) {
         const bool random = trials_[i].kind == TrialKind::wander;
-        if (round > 0 && !random) continue;
+        if (!random && options_.complete.contains(trials_[i].name)) {
+          board_.state[i].store(TrialState::exhausted);
+          continue;
+        }
+        if (!first && !random) continue;
         wandered = wandered || random;
         run_trial(i, round);
       }

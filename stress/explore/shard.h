@@ -20,8 +20,9 @@ struct ShardBoard {
   std::atomic<std::uint64_t> schedules{0}, points{0}, kill_points{0}, over_budget{0};
   std::atomic<std::uint64_t> shared_accesses{0}, distinct{0}, kernel_calls{0};
   std::atomic<std::int64_t> in_processes_ns{0};
-  std::atomic<std::uint32_t> trial{0};  // that it is at
-  std::atomic<std::uint32_t> found{0};  // 1: the fields below are complete
+  std::atomic<std::uint32_t> trial{0};   // that it is at
+  std::atomic<std::uint64_t> rounds{0};  // random ones begun
+  std::atomic<std::uint32_t> found{0};   // 1: the fields below are complete
   std::atomic<std::uint32_t> maps_shared_memory{0};
   std::atomic<TrialState> state[trials_max];
   std::uint64_t occasions[promise_count] = {};
