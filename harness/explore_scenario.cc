@@ -109,11 +109,9 @@ Judgement ScheduleJudge::judge_afresh(const schedule::Session& session, Ending e
 }
 
 const Judgement* ScheduleJudge::judge(const schedule::Session& session, Ending ending) {
-  if (ending == Ending::uncontrolled || ending == Ending::budget) {
-    if (uncontrolled_.empty()) {
-      uncontrolled_ = ending == Ending::budget ? "a schedule was too long to follow to its end"
-                                               : session.state().said;
-    }
+  if (ending == Ending::budget) return nullptr;  // counted by the search
+  if (ending == Ending::uncontrolled) {
+    if (uncontrolled_.empty()) uncontrolled_ = session.state().said;
     return nullptr;
   }
   if (ending == Ending::complete) {

@@ -21,6 +21,7 @@ ExitCode explain_bundle(const Settings& settings, const std::string& path) {
   print_result(explain(bundle.judgement, bundle.history, bundle.scenario, registration.contract,
                        replay_line(program_as_started(), path),
                        {.width = this_terminal(settings).results.width}));
+  if (!bundle.interleaving.empty()) print_result("\n" + bundle.interleaving);
   if (!bundle.truncated.empty()) print_result("\n" + bundle.truncated + "\n");
   return ExitCode::pass;
 }

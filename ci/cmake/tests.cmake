@@ -46,7 +46,7 @@ if(TARGET ipctorture-explore)
   file(GLOB explore_tests CONFIGURE_DEPENDS stress/explore/*_test.cc)
   if(explore_tests)
     test_program(test_explore ${explore_tests} stress/cli/child.cc LABEL slow
-                 LIBRARIES ipctorture_report ipctorture_transports ${json} GTest::gtest_main)
+                 LIBRARIES ipctorture_harness ipctorture_transports ${json} GTest::gtest_main)
     target_compile_definitions(test_explore PRIVATE IPCTORTURE_PROGRAM="$<TARGET_FILE:ipctorture>")
     add_dependencies(test_explore ipctorture)
   endif()

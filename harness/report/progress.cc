@@ -33,8 +33,11 @@ std::string elapsed_text(const ProgressState& s) {
 }  // namespace
 
 std::string progress_line(const ProgressState& s) {
-  std::string text = fmt::format("{}: {} scenarios, {} messages", elapsed_text(s), s.scenarios,
-                                 human_count(static_cast<double>(s.messages)));
+  std::string text = fmt::format("{}: {} {}", elapsed_text(s), s.scenarios, s.unit);
+  const bool counts_messages = s.unit == "scenarios";
+  if (counts_messages) {
+    text += fmt::format(", {} messages", human_count(static_cast<double>(s.messages)));
+  }
   if (s.violations > 0) text += fmt::format(", {} VIOLATIONS", s.violations);
   if (!s.now.empty()) text += fmt::format(", now {}", s.now);
   return text;

@@ -55,11 +55,12 @@ enum class Point : std::uint8_t {
   thread,
   sleep,
   yield,
-  order,   // waits for what the director orders
-  choice,  // not a place but a question: Question says which
+  between,  // two operations of the workload
+  order,    // waits for what the director orders
+  choice,   // not a place but a question: Question says which
   end,
 };
-inline constexpr unsigned point_count = 40;
+inline constexpr unsigned point_count = 41;
 std::string_view to_string(Point point);
 
 // What may go otherwise in one step beside who runs next. 0 is always "as it should".

@@ -152,6 +152,7 @@ struct Control {
   std::uint32_t taken_count = 0;   // departures so far
   std::uint32_t kill_lane = 0;     // when ending is `killed`
   std::uint32_t killed_lanes = 0;  // bit per lane
+  std::uint32_t settles = 0;       // see scheduler.cc
   std::int64_t killed_at = 0;      // the last kill
   std::uint32_t sleep_count = 0;
   LongSleep sleeps[sleeps_max];

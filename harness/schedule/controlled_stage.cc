@@ -169,6 +169,7 @@ bool ControlledStage::stopped() const { return false; }
 
 void ControlledStage::sleep_ns(std::int64_t ns) { sleep_until(control->time + ns, nullptr); }
 void ControlledStage::spin_ns(std::int64_t ns) { sleep_ns(ns); }
+void ControlledStage::between_operations() { point(Point::between, 0, nullptr); }
 void ControlledStage::yield() { schedule::yield(nullptr); }
 
 }  // namespace ipctorture::schedule

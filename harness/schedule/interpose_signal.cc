@@ -6,6 +6,7 @@
 // Where it stops: a handler's run does not end a call that waits (interpose_calls.h), so pause(2)
 // cannot wait for one, and sigsuspend(2) sees only signals that were blocked before. Who was
 // started by fork(2) runs outside the schedule, in its own time, and waiting for it is real.
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -157,6 +158,15 @@ int pause() {
 // --- processes
 
 // The child is nobody's lane.
+// Its own threads would run beside the schedule: said, never a pass.
+int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*),
+                   void* argument) noexcept {
+  static const auto call = real<decltype(&::pthread_create)>("pthread_create");
+  if (!controlled()) return call(thread, attributes, start, argument);
+  control->said_call = "pthread_create";
+  end_schedule(Ending::uncontrolled, "the transport starts a thread, which is not controlled");
+}
+
 pid_t fork() noexcept {
   static const auto call = real<pid_t (*)()>(__func__);
   if (!controlled()) return call();

@@ -171,8 +171,9 @@ void run_fibers() {
   current_lane = -1;
 }
 
-void live_as_worker(unsigned process) {
+void live_as_worker(unsigned process, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) raw_call(SYS_exit_group, 0);  // it died before we asked
   crew.process = process;
   crew.forked = true;
   for (unsigned lane = 0; lane < control->lanes; ++lane) {

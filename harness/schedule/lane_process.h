@@ -45,7 +45,7 @@ void install_handover();
 void renew_lanes();
 bool save_lanes();
 // A worker process, from its fork to its end.
-[[noreturn]] void live_as_worker(unsigned process);
+[[noreturn]] void live_as_worker(unsigned process, pid_t parent);
 // The session's process: runs lanes from Control::current on until the schedule is over.
 void run_fibers();
 

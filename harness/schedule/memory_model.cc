@@ -40,18 +40,41 @@ bool releases(int order) {
 VectorClock& mine(MemoryModel& memory) { return memory.now[current_lane]; }
 unsigned self() { return static_cast<unsigned>(current_lane); }
 
-void acquire(MemoryModel& memory, const VectorClock& released, int order) {
+void join(MemoryModel& memory, const Release& release) {
+  mine(memory).join(release.happened);
+  if (!control->weak_memory) return;
+  memory.visible[self()].join(release.happened);
+  memory.visible[self()].join(release.visible);
+}
+
+void acquire(MemoryModel& memory, const Release& release, int order) {
   if (acquires(order)) {
-    mine(memory).join(released);
-    memory.visible[self()].join(released);
+    join(memory, release);
   } else {
-    memory.to_acquire[self()].join(released);
+    memory.to_acquire[self()].join(release);
   }
 }
+
+Release release_now(MemoryModel& memory) {
+  return {.happened = mine(memory), .visible = memory.visible[self()]};
+}
+
+// What follows is not part of what was released.
+void tick(MemoryModel& memory) { memory.visible[self()].of[self()] = ++mine(memory).of[self()]; }
 
 void join_sequential(MemoryModel& memory) {
   memory.visible[self()].join(memory.sequential);
   memory.sequential.join(memory.visible[self()]);
+}
+
+// Does this lane have to see this store, or a newer one? It does when the store, or somebody's
+// reading it, came before (coherence, [intro.races]).
+bool hides_older(const Store& store, const VectorClock& visible) {
+  if (store.at.of[store.lane] <= visible.of[store.lane]) return true;
+  for (unsigned lane = 0; lane < lanes_max; ++lane) {
+    if (store.read.of[lane] != 0 && store.read.of[lane] <= visible.of[lane]) return true;
+  }
+  return false;
 }
 
 class Checker {
@@ -64,21 +87,19 @@ class Checker {
 
   void read(ByteShadow& byte, Access access, std::uint64_t key) {
     if (!ordered(byte.write)) race(key, byte.write, true, "read");
-    if (access == Access::plain && !ordered(byte.atomic_write)) {
-      race(key, byte.atomic_write, true, "read");
-    }
-    note_reader(access == Access::plain ? byte.read : byte.atomic_read);
+    if (access == Access::plain) check_all(byte.atomic_write, key, true, "read");
+    note_one_more(access == Access::plain ? byte.read : byte.atomic_read);
   }
 
   void write(ByteShadow& byte, Access access, std::uint64_t key) {
     if (!ordered(byte.write)) race(key, byte.write, true, "write");
-    check_readers(byte.read, key);
+    check_all(byte.read, key, false, "write");
     if (access == Access::atomic) {
-      byte.atomic_write = epoch_;
+      note_one_more(byte.atomic_write);
       return;
     }
-    if (!ordered(byte.atomic_write)) race(key, byte.atomic_write, true, "write");
-    check_readers(byte.atomic_read, key);
+    check_all(byte.atomic_write, key, true, "write");
+    check_all(byte.atomic_read, key, false, "write");
     byte.write = epoch_;
   }
 
@@ -87,33 +108,34 @@ class Checker {
     return (epoch & clock_mask) <= now_.of[epoch >> epoch_lane_shift];
   }
 
-  void note_reader(Epoch& reader) {
+  // Of accesses that need no order among themselves.
+  void note_one_more(Epoch& reader) {
     if (reader == epoch_) return;
     if (reader >= shared_epoch) {
-      memory_.readers[reader - shared_epoch].of[me_] = epoch_ & clock_mask;
+      memory_.together[reader - shared_epoch].of[me_] = epoch_ & clock_mask;
       return;
     }
     const bool same_lane = reader >> epoch_lane_shift == me_;
-    if (same_lane || ordered(reader) || memory_.reader_clocks == reader_clocks_max) {
+    if (same_lane || ordered(reader) || memory_.together_count == together_max) {
       reader = epoch_;
       return;
     }
-    VectorClock& both = memory_.readers[memory_.reader_clocks];
+    VectorClock& both = memory_.together[memory_.together_count];
     both = {};
     both.of[reader >> epoch_lane_shift] = reader & clock_mask;
     both.of[me_] = epoch_ & clock_mask;
-    reader = shared_epoch + memory_.reader_clocks++;
+    reader = shared_epoch + memory_.together_count++;
   }
 
-  void check_readers(Epoch reader, std::uint64_t key) {
-    if (reader < shared_epoch) {
-      if (!ordered(reader)) race(key, reader, false, "write");
+  void check_all(Epoch others, std::uint64_t key, bool they_wrote, const char* doing) {
+    if (others < shared_epoch) {
+      if (!ordered(others)) race(key, others, they_wrote, doing);
       return;
     }
-    const VectorClock& readers = memory_.readers[reader - shared_epoch];
+    const VectorClock& clocks = memory_.together[others - shared_epoch];
     for (unsigned lane = 0; lane < lanes_max; ++lane) {
-      const Epoch one = readers.of[lane] | lane << epoch_lane_shift;
-      if (lane != me_ && !ordered(one)) race(key, one, false, "write");
+      const Epoch one = clocks.of[lane] | lane << epoch_lane_shift;
+      if (lane != me_ && !ordered(one)) race(key, one, they_wrote, doing);
     }
   }
 
@@ -135,14 +157,15 @@ class Checker {
 
 void forget_all(MemoryModel& memory, unsigned lanes) {
   ++memory.generation;
-  memory.reader_clocks = 0;
+  memory.together_count = 0;
   memory.sequential = {};
   memory.stamped = {};
   for (unsigned lane = 0; lane < lanes; ++lane) {
     memory.now[lane] = {};
     memory.now[lane].of[lane] = 1;
     memory.visible[lane] = memory.now[lane];
-    memory.to_acquire[lane] = memory.fence_release[lane] = {};
+    memory.to_acquire[lane] = {};
+    memory.fence_release[lane] = {};
   }
 }
 
@@ -181,8 +204,7 @@ std::uint64_t model_load(MemoryModel& memory, std::uint64_t key, std::uint64_t n
     if (location.count > stores_kept) oldest = std::max(oldest, location.count - stores_kept);
     const VectorClock& visible = memory.visible[self()];
     for (std::uint32_t i = location.count; i > oldest; --i) {
-      const Store& store = location.store[(i - 1) % stores_kept];
-      if (store.at.of[store.lane] <= visible.of[store.lane]) oldest = i;
+      if (hides_older(location.store[(i - 1) % stores_kept], visible)) oldest = i;
     }
     const std::uint32_t choices = std::min(location.count - oldest + 1, stale_answers_max);
     index -= ask(Question::stale, choices, pc);
@@ -190,7 +212,9 @@ std::uint64_t model_load(MemoryModel& memory, std::uint64_t key, std::uint64_t n
   lane.stale_in_row = index == location.count ? 0 : lane.stale_in_row + 1;
   location.seen[current_lane] = index;
   if (index == 0) return location.first;
-  const Store& store = location.store[(index - 1) % stores_kept];
+  Store& store = location.store[(index - 1) % stores_kept];
+  std::uint32_t& first_read = store.read.of[self()];
+  if (first_read == 0) first_read = mine(memory).of[self()];
   acquire(memory, store.released, order);
   return location.mixed || index == location.count ? newest : store.value;
 }
@@ -201,39 +225,33 @@ void model_store(MemoryModel& memory, std::uint64_t key, std::uint64_t before, s
   if (location.bytes == 0) location.bytes = bytes;
   if (location.bytes != bytes) location.mixed = true;
   if (location.count == 0) location.first = before;
-  VectorClock released = releases(order) ? mine(memory) : memory.fence_release[self()];
-  if (update && location.count > 0) {
-    // It continues the release sequence of the store that it read.
-    const Store& read = location.store[(location.count - 1) % stores_kept];
-    acquire(memory, read.released, order);
-    if (releases(order)) released = mine(memory);
-    released.join(read.released);
-  }
-  std::uint32_t& clock = mine(memory).of[self()];
-  ++clock;
-  memory.visible[self()].join(mine(memory));
+  // A read-modify-write sees the newest store, and continues its release sequence.
+  const bool continues = update && location.count > 0;
+  const Release before_it =
+      continues ? location.store[(location.count - 1) % stores_kept].released : Release{};
+  if (continues) acquire(memory, before_it, order);
+  tick(memory);
   if (order == __ATOMIC_SEQ_CST) join_sequential(memory);
+  Release released = releases(order) ? release_now(memory) : memory.fence_release[self()];
+  if (continues) released.join(before_it);
   Store& store = location.store[location.count % stores_kept];
   store.value = value;
   store.lane = self();
   store.at = memory.visible[self()];
+  store.read = {};
   store.released = released;
   ++location.count;
   location.seen[current_lane] = location.count;
-  ++clock;
-  memory.visible[self()].of[self()] = clock;
+  tick(memory);
 }
 
 void model_fence(MemoryModel& memory, int order) {
-  if (acquires(order)) {
-    mine(memory).join(memory.to_acquire[self()]);
-    memory.visible[self()].join(memory.to_acquire[self()]);
-  }
-  if (releases(order)) {
-    memory.fence_release[self()] = mine(memory);
-    ++mine(memory).of[self()];
-  }
+  if (acquires(order)) join(memory, memory.to_acquire[self()]);
   if (order == __ATOMIC_SEQ_CST) join_sequential(memory);
+  if (releases(order)) {
+    memory.fence_release[self()] = release_now(memory);
+    tick(memory);
+  }
 }
 
 void order_in_time(MemoryModel& memory) {
@@ -242,14 +260,12 @@ void order_in_time(MemoryModel& memory) {
 }
 
 void release_to(MemoryModel& memory, std::uint64_t object) {
-  find(memory.object, object, memory.generation).clock.join(mine(memory));
-  ++mine(memory).of[self()];
+  find(memory.object, object, memory.generation).release.join(release_now(memory));
+  tick(memory);
 }
 
 void acquire_from(MemoryModel& memory, std::uint64_t object) {
-  const VectorClock& clock = find(memory.object, object, memory.generation).clock;
-  mine(memory).join(clock);
-  memory.visible[self()].join(clock);
+  join(memory, find(memory.object, object, memory.generation).release);
 }
 
 }  // namespace ipctorture::schedule

@@ -7,7 +7,7 @@
 // unless coherence or happens-before forbids it.
 //
 // Where it stops: of an atomic object the last stores_kept stores are kept; when there are more
-// than reader_clocks_max bytes with several readers at once, only the last reader of the others.
+// than together_max bytes with several readers at once, only the last reader of the others.
 // Sequentially consistent operations are ordered more strongly than C++ says (all of them by one
 // clock), so it never calls correct code wrong for that, and may miss what only the weaker rule
 // allows.
@@ -37,8 +37,8 @@ inline constexpr Epoch shared_epoch = 0xff000000;
 
 struct ByteShadow {
   Epoch write = 0;         // the last plain write
-  Epoch read = 0;          // the last plain read, or shared_epoch + an index of `readers`
-  Epoch atomic_write = 0;  // the last atomic store
+  Epoch read = 0;          // the last plain read, or shared_epoch + an index of `together`
+  Epoch atomic_write = 0;  // the last atomic store, likewise
   Epoch atomic_read = 0;   // the last atomic load, likewise
 };
 inline constexpr std::size_t line_bytes = 64;
@@ -47,12 +47,23 @@ struct LineShadow {
   ByteShadow byte[line_bytes];
 };
 
+// What a release hands to whoever acquires it.
+struct Release {
+  VectorClock happened;  // before it: orders accesses
+  VectorClock visible;   // stores that hide older ones: only weak memory asks
+  void join(const Release& other) {
+    happened.join(other.happened);
+    visible.join(other.visible);
+  }
+};
+
 inline constexpr unsigned stores_kept = 8;
 struct Store {
   std::uint64_t value = 0;
   std::uint32_t lane = 0;
-  VectorClock at;        // what had happened before it
-  VectorClock released;  // what a load that returns it acquires
+  VectorClock at;    // what its lane saw when it stored
+  VectorClock read;  // of each lane: its clock when it first read this; 0: it did not
+  Release released;  // what a load that returns it acquires
 };
 struct Location {
   std::uint64_t key = 0;  // + 1; 0: free
@@ -69,25 +80,25 @@ inline constexpr unsigned locations_max = 1024;
 struct SyncObject {
   std::uint64_t key = 0;
   std::uint32_t generation = 0;
-  VectorClock clock;
+  Release release;
 };
 inline constexpr unsigned sync_objects_max = 512;
 
-// Of bytes that several lanes read without an order between them.
-inline constexpr unsigned reader_clocks_max = 2048;
+// Of bytes that several lanes read, or stored to atomically, without an order between them.
+inline constexpr unsigned together_max = 4096;
 
 struct MemoryModel {
   std::uint32_t generation = 0;
-  std::uint32_t reader_clocks = 0;
-  VectorClock now[lanes_max];            // happens-before of each lane
-  VectorClock visible[lanes_max];        // which stores hide older ones: now, and the seq_cst order
-  VectorClock to_acquire[lanes_max];     // what relaxed loads saw: an acquire fence takes it
-  VectorClock fence_release[lanes_max];  // as of the last release fence
-  VectorClock sequential;                // of all seq_cst operations
-  VectorClock stamped;                   // of all stamps: orders what is visible, not accesses
+  std::uint32_t together_count = 0;
+  VectorClock now[lanes_max];        // happens-before of each lane
+  VectorClock visible[lanes_max];    // which stores hide older ones: now, and the seq_cst order
+  Release to_acquire[lanes_max];     // what relaxed loads saw: an acquire fence takes it
+  Release fence_release[lanes_max];  // as of the last release fence
+  VectorClock sequential;            // of all seq_cst operations
+  VectorClock stamped;               // of all stamps: orders what is visible, not accesses
   Location location[locations_max];
   SyncObject object[sync_objects_max];
-  VectorClock readers[reader_clocks_max];
+  VectorClock together[together_max];
 };
 
 enum class Access : std::uint8_t { plain, atomic };

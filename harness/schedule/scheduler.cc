@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "harness/schedule/arena.h"
+#include "harness/schedule/interpose.h"
 #include "harness/schedule/strategy.h"
 
 namespace ipctorture::schedule {
@@ -52,6 +53,14 @@ void leap_to(std::int64_t time) {
     if ((c.runnable >> lane & 1) != 0) c.lane[lane].starved += time - c.time;
   }
   c.time = time;
+  if (!c.weak_memory) return;
+  // No store stays out of sight for so long.
+  for (unsigned lane = 1; lane < c.lanes; ++lane) {
+    c.memory.visible[0].join(c.memory.visible[lane]);
+  }
+  for (unsigned lane = 1; lane < c.lanes; ++lane) {
+    c.memory.visible[lane].join(c.memory.visible[0]);
+  }
 }
 
 int earliest_deadline() {
@@ -111,6 +120,8 @@ void record(Change change, std::uint8_t value) {
   record(Change::kill, 0);
   control->kill_lane = static_cast<std::uint32_t>(current_lane);
   control->killed_at = control->time;
+  // Whether it came before or after another lane's stamp matters to the checkers.
+  control->stamp_order = (control->stamp_order ^ (0x80u | control->kill_lane)) * hash_factor;
   end_schedule(Ending::killed);
 }
 
@@ -207,6 +218,25 @@ bool all_over() {
   });
 }
 
+// Loopback sockets hand over in the kernel's own time: whoever waits for one looks again a moment
+// later, a few times, before nobody is said to be able to run.
+bool settle() {
+  Control& c = *control;
+  constexpr std::uint32_t settles_max = 3;
+  constexpr timespec moment{.tv_sec = 0, .tv_nsec = 1'000'000};
+  if (c.settles == settles_max) return false;
+  bool someone = false;
+  for (unsigned lane = 0; lane < c.lanes; ++lane) {
+    const LaneControl& l = c.lane[lane];
+    if (l.waiting != Waiting::retry || (l.classes & effect_socket) == 0) continue;
+    if (!someone) raw_call(SYS_nanosleep, word(&moment));
+    someone = true;
+    make_runnable(static_cast<int>(lane), false);
+  }
+  ++c.settles;
+  return someone;
+}
+
 // Lets time, or the director, make somebody runnable; how the schedule ends when neither can.
 Ending move_time() {
   Control& c = *control;
@@ -214,7 +244,7 @@ Ending move_time() {
     if (all_over()) return Ending::complete;
     if (const int lane = earliest_deadline(); lane >= 0) {
       make_runnable(lane, true);
-    } else if (!direction.nobody_runs()) {
+    } else if (!direction.nobody_runs() && !settle()) {
       return Ending::deadlock;
     }
   }
@@ -389,6 +419,7 @@ void begin_schedule() {
   c.taken_count = 0;
   c.sleep_count = 0;
   c.killed_lanes = 0;
+  c.settles = 0;
   c.said[0] = 0;
   c.kernel_calls = 0;
   c.shared_accesses = 0;

@@ -48,7 +48,6 @@ bool Search::run(const Plan& plan) {
   coverage_.points += state.step;
   coverage_.shared_accesses += state.shared_accesses;
   coverage_.over_budget += ending == Ending::budget ? 1 : 0;
-  longest_ = std::max(longest_, std::min(state.step, trace_max));
   if (!judge_(session_, ending, plan)) return true;
   end_ = SearchEnd::stopped;
   return false;
@@ -112,6 +111,9 @@ SearchEnd Search::wander(std::uint64_t seed, std::uint64_t first, std::uint64_t 
                          const Plan& base) {
   Plan plan = base;
   end_ = SearchEnd::exhausted;
+  plan.source = Source::listed;
+  if (!run(plan)) return end_;
+  const std::uint32_t length = std::min(session_.state().step, trace_max);
   for (std::uint64_t k = first; k < first + rounds; ++k) {
     plan.seed = mix64(seed ^ mix64(k + 1));
     const auto strategy = static_cast<unsigned>(k % strategies);
@@ -121,7 +123,7 @@ SearchEnd Search::wander(std::uint64_t seed, std::uint64_t first, std::uint64_t 
     } else {
       plan.source = Source::pct;
       plan.priority_changes = pct_changes;
-      plan.steps_guess = longest_;
+      plan.steps_guess = length;
     }
     if (!run(plan)) break;
   }
@@ -146,19 +148,30 @@ SearchEnd Search::kill_everywhere(std::uint32_t lanes, const Plan& base, unsigne
   return end_;
 }
 
+// The lane's own numbers of its steps in the last schedule, questions left out: nobody dies there.
+std::vector<std::uint32_t> Search::places_of(unsigned lane) const {
+  std::vector<std::uint32_t> places;
+  const Control& state = session_.state();
+  std::uint32_t own = 0;
+  for (std::uint32_t step = 1; step <= std::min(state.step, trace_max - 1); ++step) {
+    if (state.trace[step].lane != lane) continue;
+    ++own;
+    if (state.trace[step].point != Point::choice) places.push_back(own);
+  }
+  return places;
+}
+
 bool Search::kill_within(std::uint32_t lanes, const Plan& base, const Departures& way) {
   Plan plan = base;
   plan.source = Source::keyed;
   plan.keyed = way;
   if (!run(plan)) return false;
-  std::uint32_t steps[lanes_max] = {};
-  for (unsigned lane = 0; lane < session_.state().lanes; ++lane) {
-    steps[lane] = session_.state().lane[lane].steps;
-  }
   std::uint64_t number = 0;
+  std::vector<std::vector<std::uint32_t>> places;
+  for (unsigned lane = 0; lane < lanes_max; ++lane) places.push_back(places_of(lane));
   for (unsigned lane = 0; lane < lanes_max; ++lane) {
     if ((lanes >> lane & 1) == 0) continue;
-    for (std::uint32_t step = 1; step <= steps[lane]; ++step) {
+    for (const std::uint32_t step : places[lane]) {
       if (number++ % limits_.shards != limits_.shard) continue;
       plan.keyed = way;
       // One departure a step: the kill takes the place of another.

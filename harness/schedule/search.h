@@ -67,6 +67,7 @@ class Search {
   bool run(const Plan& plan);
   bool descend(Plan& plan, unsigned left);
   bool kill_within(std::uint32_t lanes, const Plan& base, const Departures& way);
+  std::vector<std::uint32_t> places_of(unsigned lane) const;
   std::vector<Branch> branches_after(std::uint32_t step, const Plan& plan) const;
 
   Session& session_;
@@ -75,7 +76,6 @@ class Search {
   Coverage& coverage_;
   SearchEnd end_ = SearchEnd::exhausted;
   std::uint64_t since_look_ = 0;
-  std::uint32_t longest_ = 100;
 };
 
 }  // namespace ipctorture::schedule

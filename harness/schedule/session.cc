@@ -1,6 +1,5 @@
 #include "harness/schedule/session.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -18,6 +17,7 @@
 #include "harness/schedule/controlled_stage.h"
 #include "harness/schedule/lane_heap.h"
 #include "harness/schedule/lane_process.h"
+#include "harness/schedule/outside.h"
 #include "harness/schedule/scheduler.h"
 #include "harness/schedule/session_history.h"
 
@@ -67,18 +67,6 @@ void prepare_process() {
   control = &state->control;
 }
 
-std::set<int> open_descriptors(pid_t process = ::getpid()) {
-  std::set<int> open;
-  DIR* directory = ::opendir(("/proc/" + std::to_string(process) + "/fd").c_str());
-  if (directory == nullptr) return open;
-  while (const dirent* entry = ::readdir(directory)) {
-    if (entry->d_name[0] != '.') open.insert(std::atoi(entry->d_name));
-  }
-  if (process == ::getpid()) open.erase(::dirfd(directory));
-  ::closedir(directory);
-  return open;
-}
-
 Descriptor duplicate(const Descriptor& handle) {
   return own_descriptor(::fcntl(handle.get(), F_DUPFD_CLOEXEC, 0), "fcntl", "handle");
 }
@@ -109,7 +97,7 @@ class Session::Implementation {
     c.lanes = scenario.lanes();
     c.processes = backend == Backend::fibers ? 1 : worker_count(scenario);
     c.can_kill = backend == Backend::processes;
-    descriptors_before_ = open_descriptors();
+    descriptors_before_ = open_descriptors(::getpid());
   }
 
   ~Implementation() {
@@ -127,7 +115,9 @@ class Session::Implementation {
 
   Ending run(const Plan& plan) {
     exits_.clear();
-    if (lanes_wait_ready_ && !crew_snapshot_lost_) {
+    const bool by_snapshot =
+        lanes_wait_ready_ && !crew_snapshot_lost_ && !(abnormal_ && backend_ == Backend::processes);
+    if (by_snapshot) {
       return_to_snapshot();
     } else if (const Ending ending = set_up(); ending != Ending::ready) {
       attached_ = false;
@@ -242,12 +232,13 @@ class Session::Implementation {
     for (const auto& of_lane : crew.lane_handles) {
       for (const auto& of_channel : of_lane) handles += of_channel.size();
     }
-    descriptors_expected_ = open_descriptors().size() - handles;
+    descriptors_expected_ = open_descriptors(::getpid()).size() - handles;
+    const pid_t parent = ::getpid();
     for (unsigned process = 0; process < control->processes; ++process) {
       control->baton[process].word.store(0);
       const pid_t child = ::fork();
       if (child < 0) throw_system_error("fork", "a worker");
-      if (child == 0) live_as_worker(process);
+      if (child == 0) live_as_worker(process, parent);
       workers_.push_back(child);
     }
     control->supervisor.store(0);
@@ -285,9 +276,11 @@ class Session::Implementation {
       if (c.step != seen) {
         seen = c.step;
         seen_at = monotonic_now();
-      } else if (monotonic_now() - seen_at > blocked_after_ns) {
-        std::snprintf(c.said, sizeof c.said,
-                      "lane %d blocks in a call that the harness does not see", c.current);
+      } else if (monotonic_now() - seen_at > blocked_after_ns &&
+                 is_asleep(workers_[c.lane[c.current].process])) {
+        const std::string where = waits_where(workers_[c.lane[c.current].process]);
+        std::snprintf(c.said, sizeof c.said, "lane %d blocks outside the harness' control%s",
+                      c.current, where.c_str());
         return c.ending = Ending::uncontrolled;
       }
     }
@@ -391,10 +384,6 @@ class Session::Implementation {
 
   void return_to_snapshot() {
     Control& c = *control;
-    if (abnormal_ && backend_ == Backend::processes) {
-      set_up();
-      return;
-    }
     abnormal_ = false;
     std::copy_n(moment_.lane, lanes_max, c.lane);
     c.runnable = moment_.runnable;
@@ -437,7 +426,7 @@ class Session::Implementation {
 
   // Fibers that were left in the middle never close what they opened.
   void close_leaked() const {
-    for (const int fd : open_descriptors()) {
+    for (const int fd : open_descriptors(::getpid())) {
       if (!descriptors_before_.contains(fd)) ::close(fd);
     }
   }

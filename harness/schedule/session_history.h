@@ -3,32 +3,14 @@
 // killed.
 #pragma once
 
-#include <vector>
-
 #include "harness/history/history.h"
 #include "harness/schedule/control.h"
 #include "harness/schedule/controlled_stage.h"
+#include "harness/schedule/outside.h"
 
 namespace ipctorture::schedule {
 
 inline constexpr std::uint64_t lane_records = 512;  // of each journal
-
-// A worker process that ended, and was not told to.
-struct ProcessExit {
-  unsigned process = 0;
-  int status = 0;  // of waitpid(2)
-};
-
-// Descriptors that a worker process has open beyond what it began with.
-struct Leak {
-  unsigned process = 0;
-  std::size_t descriptors = 0;
-};
-// What was seen of the worker processes from outside.
-struct Outside {
-  std::vector<ProcessExit> exits;
-  std::vector<Leak> leaks;
-};
 
 // Its spans point into the lanes.
 History history_of(const Setting& what, const Control& control, const Outside& outside);

@@ -41,7 +41,12 @@ class Portfolio {
     kills();
     exhaust(crowd, Backend::processes, 1);
     exhaust_fast(crowd, 1);
-    exhaust(timed, Backend::processes, 1);
+    latecomers();
+    for (std::uint64_t draw = 0; draw < 3; ++draw) {
+      Scenario other = timed;
+      other.seed += draw;
+      exhaust(other, Backend::processes, 1, Extra::none, draw);
+    }
     exhaust_fast(timed, 2);
     exhaust(odd, Backend::processes, 1, Extra::questions);
     exhaust_fast(medium, 2, Extra::weak);
@@ -94,15 +99,20 @@ class Portfolio {
     trial.weak_memory = extra == Extra::weak;
     trial.questions = extra == Extra::questions;
     trial.name = shape(s) + ", " + std::move(what);
+    if (s.send_deadlines.now_permille + s.send_deadlines.at_permille > 0) trial.name += ", timed";
+    if (s.oversize_permille > 0) trial.name += ", odd sizes";
     if (trial.weak_memory) trial.name += ", stale loads";
     if (trial.questions) trial.name += ", short and interrupted calls";
     trial.name += ", " + std::string(to_string(backend));
     trials_.push_back(std::move(trial));
   }
 
-  void exhaust(const Scenario& s, Backend backend, unsigned bound, Extra extra = Extra::none) {
+  // `draw`: which deadlines, sizes and priorities.
+  void exhaust(const Scenario& s, Backend backend, unsigned bound, Extra extra = Extra::none,
+               std::uint64_t draw = 0) {
     add(s, backend, TrialKind::exhaust, extra, 0.1, bound,
-        "up to " + std::to_string(bound) + (bound == 1 ? " departure" : " departures"));
+        "up to " + std::to_string(bound) + (bound == 1 ? " departure" : " departures") +
+            (draw > 0 ? ", draw " + std::to_string(draw + 1) : ""));
   }
   // In fibers where that is allowed; there a bound costs a tenth.
   void exhaust_fast(const Scenario& s, unsigned bound, Extra extra = Extra::none) {
@@ -131,6 +141,21 @@ class Portfolio {
             share / static_cast<double>(backends.size() * scenarios.size()) * 4, 0, "at random");
       }
     }
+  }
+
+  // Attaching is part of the schedule: the late lane comes while the others are at it.
+  void latecomers() {
+    const bool consumer =
+        contract_.late_consumer != LateConsumer::unsupported && contract_.consumers_max > 1;
+    const bool producer = contract_.late_producer && contract_.producers_max > 1;
+    Scenario s = sized(1 + (producer ? 1 : 0), 1 + (consumer ? 1 : 0), 2);
+    s.late_producers = producer ? 1 : 0;
+    s.late_consumers = consumer ? 1 : 0;
+    if (!producer && !consumer) return;
+    add(s, Backend::processes, TrialKind::exhaust, Extra::none, 0.1, 1,
+        "the last comes late, up to 1 departure");
+    add(s, Backend::processes, TrialKind::wander, Extra::none, 0.02, 0,
+        "the last comes late, at random");
   }
 
   void kills() {

@@ -26,7 +26,9 @@ struct Trial {
   bool questions = false;
   double share = 0.1;  // of the whole time it may take, at the most
 
-  Plan plan() const { return {.weak_memory = weak_memory, .questions = questions}; }
+  Plan plan() const {
+    return {.seed = scenario.seed, .weak_memory = weak_memory, .questions = questions};
+  }
 };
 
 // At least a third of them in processes; all where the contract does not allow one address space.

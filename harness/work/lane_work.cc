@@ -239,6 +239,7 @@ class LaneWork {
   }
 
   Outcome send_composed(unsigned channel, DeadlineMode mode) {
+    stage_.between_operations();
     const Deadline deadline = deadline_of(mode, scenario_.send_deadlines);
     const Instant started = mode == DeadlineMode::now ? monotonic_now() : deadline.instant();
     journal_.begin(Op::send, channel, mode, last_.packed(), size_, priority_);
@@ -294,6 +295,7 @@ class LaneWork {
   }
 
   Outcome receive_one(unsigned channel, DeadlineMode mode) {
+    stage_.between_operations();
     const Deadline deadline = deadline_of(mode, scenario_.receive_deadlines);
     const Instant started = mode == DeadlineMode::now ? monotonic_now() : deadline.instant();
     journal_.begin(Op::receive, channel, mode, 0, 0);

@@ -24,6 +24,9 @@ class Stage {
   virtual void sleep_ns(std::int64_t ns) = 0;
   virtual void spin_ns(std::int64_t ns) = 0;
   virtual void yield() = 0;
+  // Called before every operation: the one before has returned, this one is not invoked yet. Here,
+  // and only here, another lane's operation can come in between as a whole.
+  virtual void between_operations() {}
   // How long this thread has been runnable without running, since it began; 0 where unknown.
   virtual std::int64_t starved_ns() const = 0;
 };

@@ -172,6 +172,31 @@ void write_down(Laboratory& laboratory, const Registration& registration, Explor
 
 }  // namespace
 
+std::optional<Find> find_in_processes(const Registration& registration, const Trial& trial,
+                                      const std::string& directory, std::int64_t patience_ns) {
+  Laboratory laboratory(registration, trial, directory);
+  const ScheduleJudge judge(trial.scenario, registration.contract);
+  std::optional<Find> find;
+  schedule::Coverage coverage;
+  schedule::Search search(
+      laboratory.session(), {.until = monotonic_now() + patience_ns},
+      [&](Session& session, Ending ending, const Plan&) {
+        if (ending == Ending::uncontrolled || ending == Ending::budget) return false;
+        const std::string found = controlled_fingerprint(judge.judge_afresh(session, ending));
+        if (found.empty()) return false;
+        const schedule::Control& state = session.state();
+        find = Find{.trial = trial, .departures = {}, .fingerprint = found};
+        find->departures.assign(state.taken, state.taken + state.taken_count);
+        return true;
+      },
+      coverage);
+  for (unsigned bound = 0; bound <= smaller_bound && !find; ++bound) {
+    search.exhaust(bound, trial.plan());
+  }
+  if (!find) search.wander(trial.scenario.seed, 0, 1u << 30, trial.plan());
+  return find;
+}
+
 std::optional<ExploreFailure> confirm(const Registration& registration, const Find& find,
                                       const std::string& directory, std::int64_t patience_ns) {
   const Instant until = monotonic_now() + patience_ns;
@@ -217,7 +242,7 @@ ControlledRun search_around(const Registration& registration, const Trial& trial
     plan.source = schedule::Source::keyed;
     plan.keyed = departures;
     for (schedule::Departure& d : plan.keyed) {
-      d.step = static_cast<std::uint32_t>(std::max(1, static_cast<int>(d.step) + shift));
+      d.step = static_cast<std::uint32_t>(std::max<std::int64_t>(1, std::int64_t{d.step} + shift));
     }
     search.once(plan);
   }

@@ -13,6 +13,12 @@ struct Find {
   std::string fingerprint;
 };
 
+// The first violation of this trial's scenario, searched in worker processes; nothing: there is
+// none within `patience_ns`.
+std::optional<Find> find_in_processes(const Registration& registration,
+                                      const schedule::Trial& trial, const std::string& directory,
+                                      std::int64_t patience_ns);
+
 // Nothing when processes do not reproduce it. Takes at most about `patience_ns`; runs in this
 // process and its workers.
 std::optional<ExploreFailure> confirm(const Registration& registration, const Find& find,

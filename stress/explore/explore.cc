@@ -85,6 +85,7 @@ Request read_request(const Settings& settings, const Selection& selection) {
 
 // Why a pass would claim too much; empty: it would not.
 std::string doubt(const ExploreResult& result) {
+  if (!result.harness_failure.empty()) return "the harness failed: " + result.harness_failure;
   if (!result.uncontrolled.empty()) return "not controlled: " + result.uncontrolled;
   if (result.maps_shared_memory && result.shared_accesses == 0) {
     return "it maps shared memory, and no access to it was instrumented";
@@ -125,6 +126,14 @@ std::string coverage_text(const ExploreResult& result) {
       result.elapsed_ns > 0 ? 100.0 * static_cast<double>(result.in_processes_ns) /
                                   static_cast<double>(result.elapsed_ns)
                             : 0);
+  std::string occasions;
+  for (unsigned p = 0; p < promise_count; ++p) {
+    if (result.occasions[p] == 0) continue;
+    occasions +=
+        fmt::format("{}{} {}", occasions.empty() ? "" : ", ", to_string(static_cast<Promise>(p)),
+                    human_count(static_cast<double>(result.occasions[p])));
+  }
+  if (!occasions.empty()) text += "  occasions to break: " + occasions + "\n";
   for (const TrialCoverage& trial : result.trials) {
     if (!trial.begun) continue;
     const char* state = trial.exhausted ? "complete" : trial.exhaustive ? "in part" : "at random";
@@ -222,6 +231,13 @@ class Report {
     for (const TrialCoverage& trial : result.trials) {
       if (trial.begun) trials.push_back({{"name", trial.name}, {"complete", trial.exhausted}});
     }
+    auto& occasions = json["occasions"] = nlohmann::ordered_json::object();
+    for (unsigned p = 0; p < promise_count; ++p) {
+      if (result.occasions[p] > 0) {
+        occasions[std::string(to_string(static_cast<Promise>(p)))] = result.occasions[p];
+      }
+    }
+    if (!result.harness_failure.empty()) json["harness_failure"] = result.harness_failure;
     if (!result.unsupported.empty()) json["unsupported"] = result.unsupported;
     if (const std::string why = doubt(result); !why.empty()) json["doubt"] = why;
     if (!result.failures.empty()) {
@@ -273,6 +289,7 @@ ExitCode explore(const Settings& settings, const Selection& selection) {
           progress.update({.elapsed_ns = monotonic_now() - began,
                            .total_ns = request.options.time_ns,
                            .scenarios = now.schedules,
+                           .unit = "schedules",
                            .now = fmt::format("{}: {}", registration.name, now.now)},
                           monotonic_now());
         });

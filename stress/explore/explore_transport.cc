@@ -66,16 +66,22 @@ class Explorer {
     }
     end_shards();
     gather(began);
-    if (const auto find = first_find()) settle(*find);
+    if (const auto find = first_find()) {
+      settle(*find);
+    } else if (crashed_) {
+      settle_crash();
+    }
     return std::move(result_);
   }
 
  private:
   void start_shards(Instant until) {
+    const pid_t parent = ::getpid();
     for (unsigned shard = 0; shard < options_.jobs; ++shard) {
       const pid_t child = ::fork();
       if (child < 0) throw_system_error("fork", "a shard");
-      if (child == 0) live_as_shard(registration_, trials_, options_, shard, until, boards_[shard]);
+      if (child == 0)
+        live_as_shard(registration_, trials_, options_, shard, until, boards_[shard], parent);
       shards_.push_back({child, shard});
     }
   }
@@ -180,7 +186,7 @@ class Explorer {
       result_.uncontrolled = "a call blocked outside the harness' control (" +
                              trials_[*hung_trial_ % trials_.size()].name + ")";
     }
-    if (crashed_ && !someone_found()) {
+    if (crashed_ && !someone_found() && result_.harness_failure.empty()) {
       result_.harness_failure =
           "a shard ended with status " + std::to_string(crashed_->status) +
           " in: " + trials_[boards_[crashed_->shard].trial.load() % trials_.size()].name;
@@ -191,11 +197,23 @@ class Explorer {
     for (unsigned shard = 0; shard < options_.jobs; ++shard) {
       const ShardBoard& board = boards_[shard];
       if (board.found.load() == 0 || board.found_trial >= trials_.size()) continue;
-      return Find{.trial = trials_[board.found_trial],
-                  .departures = schedule::departures_from_text(text_of(board.departures)),
-                  .fingerprint = text_of(board.fingerprint)};
+      Find find{.trial = trials_[board.found_trial],
+                .departures = schedule::departures_from_text(text_of(board.departures)),
+                .fingerprint = text_of(board.fingerprint)};
+      find.trial.scenario.seed = board.found_seed;
+      return find;
     }
     return std::nullopt;
+  }
+
+  // A transport that dies in a fiber takes its shard along. In processes a death is judged.
+  void settle_crash() {
+    const std::size_t trial = boards_[crashed_->shard].trial.load() % trials_.size();
+    const auto find =
+        find_in_processes(registration_, trials_[trial], options_.directory, confirm_patience_ns);
+    if (!find) return;
+    result_.harness_failure.clear();
+    settle(*find);
   }
 
   void settle(const Find& find) {

@@ -92,11 +92,23 @@ class Shard {
  private:
   bool over() const {
     return found_ || board_.unsupported[0] != 0 || monotonic_now() >= until_ ||
-           board_.schedules.load(std::memory_order_relaxed) >= options_.schedules / options_.jobs;
+           schedules_left() == 0;
+  }
+
+  std::uint64_t schedules_left() const {
+    const std::uint64_t share =
+        options_.schedules / options_.jobs + (options_.schedules % options_.jobs > shard_ ? 1 : 0);
+    const std::uint64_t done = board_.schedules.load(std::memory_order_relaxed);
+    return done >= share ? 0 : share - done;
   }
 
   void run_trial(std::size_t number, std::uint64_t round) {
-    const Trial& trial = trials_[number];
+    Trial trial = trials_[number];
+    if (trial.kind == TrialKind::wander) {
+      // Other deadlines, sizes and priorities in every round and shard.
+      trial.scenario.seed =
+          mix64(options_.seed ^ mix64(number << 32 | (round * options_.jobs + shard_)));
+    }
     board_.trial.store(static_cast<std::uint32_t>(number));
     board_.state[number].store(TrialState::partly);
     const Instant began = monotonic_now();
@@ -125,7 +137,7 @@ class Shard {
         static_cast<std::int64_t>(trial.share * static_cast<double>(until_ - began_));
     const schedule::SearchLimits limits{
         .until = std::min(until_, monotonic_now() + std::max(slice, least_slice_ns)),
-        .schedules = options_.schedules / options_.jobs,
+        .schedules = schedules_left(),
         .stop = options_.interrupted,
         .shard = shard_,
         .shards = options_.jobs};
@@ -135,7 +147,7 @@ class Shard {
         session, limits,
         [&](Session& ran, Ending ending, const schedule::Plan&) {
           if (coverage.schedules % tell_every == 0) tell(coverage);
-          return examine(judge, ran, ending, number);
+          return examine(judge, ran, ending, number, trial.scenario.seed);
         },
         coverage);
     SearchEnd end{};
@@ -172,7 +184,8 @@ class Shard {
     told_ = now;
   }
 
-  bool examine(ScheduleJudge& judge, const Session& session, Ending ending, std::size_t number) {
+  bool examine(ScheduleJudge& judge, const Session& session, Ending ending, std::size_t number,
+               std::uint64_t seed) {
     if (session.maps_shared_memory()) board_.maps_shared_memory.store(1);
     if (session.ended_in_attach() && ending == Ending::uncontrolled) {
       write_text(board_.uncontrolled, session.state().said);
@@ -182,6 +195,7 @@ class Shard {
     if (judgement == nullptr || violation_of(*judgement) == nullptr) return false;
     const schedule::Control& state = session.state();
     board_.found_trial = static_cast<std::uint32_t>(number);
+    board_.found_seed = seed;
     const std::string text = schedule::to_text(
         {state.taken, state.taken + std::min(state.taken_count, schedule::taken_max)});
     if (text.size() >= found_text_max) {
@@ -214,9 +228,10 @@ std::string controlled_fingerprint(const Judgement& judgement) {
 }
 
 void live_as_shard(const Registration& registration, const std::vector<Trial>& trials,
-                   const ExploreOptions& options, unsigned shard, Instant until,
-                   ShardBoard& board) {
+                   const ExploreOptions& options, unsigned shard, Instant until, ShardBoard& board,
+                   pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(0);  // it died before we asked to hear of it
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::signal(signal, SIG_IGN);
   pin(shard);
   try {

@@ -27,6 +27,7 @@ struct ShardBoard {
   std::atomic<TrialState> state[trials_max];
   std::uint64_t occasions[promise_count] = {};
   std::uint32_t found_trial = 0;
+  std::uint64_t found_seed = 0;  // of its scenario
   char departures[found_text_max] = {};
   char fingerprint[256] = {};
   char uncontrolled[256] = {};
@@ -38,7 +39,7 @@ struct ShardBoard {
 [[noreturn]] void live_as_shard(const Registration& registration,
                                 const std::vector<schedule::Trial>& trials,
                                 const ExploreOptions& options, unsigned shard, Instant until,
-                                ShardBoard& board);
+                                ShardBoard& board, pid_t parent);
 
 // What two judgements must share to be the same failure.
 std::string controlled_fingerprint(const Judgement& judgement);

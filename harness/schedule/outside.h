@@ -1,0 +1,37 @@
+// What the session sees of its worker processes from outside, in /proc and by waitpid(2).
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace ipctorture::schedule {
+
+// A worker process that ended, and was not told to.
+struct ProcessExit {
+  unsigned process = 0;
+  int status = 0;  // of waitpid(2)
+};
+
+// Descriptors that a worker process has open beyond what it began with.
+struct Leak {
+  unsigned process = 0;
+  std::size_t descriptors = 0;
+};
+// What was seen of the worker processes from outside.
+struct Outside {
+  std::vector<ProcessExit> exits;
+  std::vector<Leak> leaks;
+};
+
+// Of a process that is ours; empty when it is gone.
+std::set<int> open_descriptors(pid_t process);
+// It sleeps or is stopped, and does not merely wait for a core: proc_pid_stat(5).
+bool is_asleep(pid_t process);
+// " (system call 0, pipe_read)", of a process that sleeps: proc_pid_syscall(5), proc_pid_wchan(5).
+std::string waits_where(pid_t process);
+
+}  // namespace ipctorture::schedule
