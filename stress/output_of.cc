@@ -18,7 +18,7 @@ constexpr std::size_t output_max = 4u << 20;
 std::string output_of(const std::vector<std::string>& command) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return {};
-  const Descriptor reading(ends[0]);
+  Descriptor reading(ends[0]);
   Descriptor writing(ends[1]);
   std::vector<char*> arguments;
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
@@ -49,6 +49,7 @@ std::string output_of(const std::vector<std::string>& command) {
     size += static_cast<std::size_t>(got);
   }
   text.resize(size);
+  reading.reset();  // who has more to say would wait for its reader
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }

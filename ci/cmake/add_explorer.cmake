@@ -19,10 +19,12 @@ function(ipctorture_add_explorer name)
   target_compile_definitions(${name}-sut PRIVATE IPCTORTURE_CONTROLLED)
   target_link_libraries(${name}-sut PRIVATE
     "$<LINK_LIBRARY:WHOLE_ARCHIVE,ipctorture::controlled>" ${arg_LINK})
-  # What the executable defines is undefined here. Copies are wrapped: the compilers leave them as plain calls.
+  # What the executable defines is undefined here. Copies and comparisons are wrapped: the compilers leave them as
+  # plain calls.
   # Bound at once: a snapshot puts its variables back, and addresses found meanwhile would go with them.
   target_link_options(${name}-sut PRIVATE -Wl,-z,undefs -Wl,-z,now -Wl,-z,relro -Wl,--version-script=${border}
-    -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset)
+    -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset,--wrap=memcmp,--wrap=bcmp,--wrap=memchr
+    -Wl,--wrap=strlen,--wrap=strcmp,--wrap=strncmp,--wrap=strcpy,--wrap=stpcpy,--wrap=strncpy,--wrap=strcat)
   set_target_properties(${name}-sut PROPERTIES PREFIX "" LINK_DEPENDS ${border})
 
   file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${name}-main.cc.in "// main() comes from ipctorture::explore_main.\n")

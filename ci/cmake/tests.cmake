@@ -3,16 +3,20 @@ find_package(GTest REQUIRED)
 find_library(RAPIDCHECK rapidcheck REQUIRED)
 include(GoogleTest)
 
-# test_program(NAME SOURCES... [LABEL slow] LIBRARIES library...): an executable and its cases. The label is for
-# those that run many scenarios: ci/test runs them with one compiler only.
+# test_program(NAME SOURCES... [LABEL slow] [PROCESSORS N] LIBRARIES library...): an executable and its cases. The
+# label is for those that run many scenarios: ci/test runs them with one compiler only. PROCESSORS: those who keep so
+# many cores busy must not do that to their neighbours.
 function(test_program name)
-  cmake_parse_arguments(PARSE_ARGV 1 test "" "LABEL" "LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 test "" "LABEL;PROCESSORS" "LIBRARIES")
   add_executable(${name} ${test_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${test_LIBRARIES} GTest::gtest GTest::gmock)
   target_precompile_headers(${name} PRIVATE ${pch_headers} <gtest/gtest.h>)
   set(properties TIMEOUT 300)
   if(test_LABEL)
     list(APPEND properties LABELS ${test_LABEL})
+  endif()
+  if(test_PROCESSORS)
+    list(APPEND properties PROCESSORS ${test_PROCESSORS})
   endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
@@ -45,7 +49,7 @@ if(TARGET ipctorture-explore)
   # The explorer as a user runs it.
   file(GLOB explore_tests CONFIGURE_DEPENDS stress/explore/*_test.cc)
   if(explore_tests)
-    test_program(test_explore ${explore_tests} stress/cli/child.cc LABEL slow
+    test_program(test_explore ${explore_tests} stress/cli/child.cc LABEL slow PROCESSORS 2
                  LIBRARIES ipctorture_harness ipctorture_transports ${json} GTest::gtest_main)
     target_compile_definitions(test_explore PRIVATE IPCTORTURE_PROGRAM="$<TARGET_FILE:ipctorture>")
     add_dependencies(test_explore ipctorture)

@@ -15,8 +15,8 @@ enum class ProgressForm : std::uint8_t { none, lines, bar };
 
 struct ProgressState {
   std::int64_t elapsed_ns = 0;
-  std::int64_t total_ns = 0;        // 0: no time budget
-  std::uint64_t scenarios = 0;      // done
+  std::int64_t total_ns = 0;    // 0: no time budget
+  std::uint64_t scenarios = 0;  // done
   std::string_view unit = "scenarios";
   std::uint64_t scenarios_max = 0;  // 0: no budget of runs
   std::uint64_t messages = 0;

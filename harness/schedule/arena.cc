@@ -96,12 +96,20 @@ void forget_addresses() {
 void forget_objects() { objects->count = objects->pages = 0; }
 
 void describe_key(std::uint64_t key, char* text, std::size_t bytes) {
+  // Above canonical offsets stand tags: 57, not in shared memory; 56, private in it.
+  constexpr std::uint64_t elsewhere = std::uint64_t{1} << 57, only_here = std::uint64_t{1} << 56;
+  if ((key & elsewhere) != 0) {
+    std::snprintf(text, bytes, "its process' own memory");
+    return;
+  }
+  const char* const whose = (key & only_here) != 0 ? " (private to its process)" : "";
+  key &= (std::uint64_t{1} << 48) - 1;
   for (std::uint32_t i = 0; objects != nullptr && i < objects->count; ++i) {
     const SharedObject& object = objects->object[i];
     const std::uint64_t begin = std::uint64_t{object.first_page} * page_bytes;
     if (key < begin || key >= begin + std::uint64_t{object.pages} * page_bytes) continue;
-    std::snprintf(text, bytes, "shared memory %u+0x%llx", i,
-                  static_cast<unsigned long long>(key - begin));
+    std::snprintf(text, bytes, "shared memory %u+0x%llx%s", i,
+                  static_cast<unsigned long long>(key - begin), whose);
     return;
   }
   std::snprintf(text, bytes, "0x%llx", static_cast<unsigned long long>(key));

@@ -142,6 +142,10 @@ void order_to_run() {
 }
 
 void order_successor(unsigned dead) {
+  // Its marks may be incomplete: another sends them anew.
+  if (control->phase == static_cast<std::uint32_t>(Phase::marking)) {
+    control->phase = static_cast<std::uint32_t>(Phase::running);
+  }
   // Whoever was leaving needs nobody in his place: he may count as gone in order.
   const bool was_leaving = setting->lanes[dead].state() >= LaneState::closing;
   if (!setting->late_are_successors || was_leaving) return;

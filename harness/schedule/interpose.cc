@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "harness/base/prng.h"
+#include "harness/schedule/arena.h"
 #include "harness/schedule/lane_heap.h"
 #include "harness/schedule/lane_process.h"
 
@@ -50,6 +51,14 @@ std::uint64_t private_key(const void* address) {
     if (at - heap < lane_heap_bytes) return key(lane, fiber_stack_bytes + (at - heap));
   }
   return key(elsewhere, at - reinterpret_cast<std::uintptr_t>(crew.code));
+}
+
+std::uint64_t futex_key(const void* address, bool is_private) {
+  constexpr std::uint64_t private_tag = std::uint64_t{1} << 56;
+  if (!in_arena(address)) return private_key(address);
+  const std::uint64_t key = canonical(address);
+  if (key == no_canonical || !is_private) return key;
+  return private_tag | std::uint64_t{control->lane[current_lane].process} << 48 | key;
 }
 
 std::uint64_t object_of_descriptor(int fd) {

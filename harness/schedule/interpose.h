@@ -58,6 +58,9 @@ bool interrupted_by_timer(std::int64_t deadline);
 // The key of an object in memory that is not shared: of this process, and the same in every run,
 // wherever the loader and the kernel put stacks, heaps and code.
 std::uint64_t private_key(const void* address);
+// The key of a futex: where it is shared, the same in every process; a private one is looked up by
+// address space, whatever the memory behind it. no_canonical where no shared memory is mapped.
+std::uint64_t futex_key(const void* address, bool is_private);
 
 // The object behind a descriptor, for ordering its users: its device and inode; of a socket one
 // number for all sockets.

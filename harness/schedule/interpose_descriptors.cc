@@ -110,12 +110,13 @@ mode_t mode_argument(int flags, va_list arguments) {
 
 // --- locks
 
+// Who locks may give up a lock, or a part of one, by that: from writing to reading, say.
 Call lock_call(int fd, bool unlocks) {
   return {.at = Point::file_lock,
           .key = key_of(fd),
           .waits_for = effect_lock,
           .effects = effect_lock,
-          .users = unlocks ? Users::release : Users::acquire,
+          .users = unlocks ? Users::release : Users::both,
           .fd = fd};
 }
 

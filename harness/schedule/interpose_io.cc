@@ -11,6 +11,7 @@
 #undef _FORTIFY_SOURCE  // its headers define some of these functions themselves
 
 #include <limits.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -161,7 +162,8 @@ long receive_message(int fd, msghdr& message, int flags, const void* pc) {
 Call descriptor_call(int fd, Kind kind, Point at, Users users) {
   return {.at = at,
           .key = static_cast<std::uint32_t>(fd),
-          .waits_for = effects_of(kind),
+          // What a signalfd or inotify tells of may be anything.
+          .waits_for = kind == Kind::other ? std::uint32_t{effect_any} : effects_of(kind),
           .effects = effects_of(kind),
           .users = users,
           .fd = fd};
@@ -268,10 +270,6 @@ msghdr message_of(iovec& part, sockaddr* address, socklen_t length) {
   return message;
 }
 
-std::span<const iovec> span_of(const iovec* parts, int count) {
-  return {parts, static_cast<std::size_t>(count)};
-}
-
 // The calls with one buffer, controlled or not.
 ssize_t read_into(int fd, void* to, std::size_t bytes, const void* pc) {
   if (!controlled() || is_standard_stream(fd)) {
@@ -279,6 +277,14 @@ ssize_t read_into(int fd, void* to, std::size_t bytes, const void* pc) {
   }
   const iovec part{.iov_base = to, .iov_len = bytes};
   return answer(read_parts(fd, {&part, 1}, pc));
+}
+
+ssize_t write_from(int fd, const void* from, std::size_t bytes, const void* pc) {
+  if (!controlled() || is_standard_stream(fd)) {
+    return answer(raw_call(SYS_write, fd, word(from), static_cast<long>(bytes)));
+  }
+  const iovec part{.iov_base = const_cast<void*>(from), .iov_len = bytes};
+  return answer(write_parts(fd, {&part, 1}, pc));
 }
 
 ssize_t send_from(int fd, const void* from, std::size_t bytes, int flags, const sockaddr* address,
@@ -326,11 +332,7 @@ ssize_t readv(int fd, const iovec* parts, int count) {
 }
 
 ssize_t write(int fd, const void* from, size_t bytes) {
-  if (!controlled() || is_standard_stream(fd)) {
-    return answer(raw_call(SYS_write, fd, word(from), static_cast<long>(bytes)));
-  }
-  const iovec part{.iov_base = const_cast<void*>(from), .iov_len = bytes};
-  return answer(write_parts(fd, {&part, 1}, __builtin_return_address(0)));
+  return write_from(fd, from, bytes, __builtin_return_address(0));
 }
 
 ssize_t writev(int fd, const iovec* parts, int count) {
@@ -338,6 +340,14 @@ ssize_t writev(int fd, const iovec* parts, int count) {
     return answer(raw_call(SYS_writev, fd, word(parts), count));
   }
   return answer(write_parts(fd, span_of(parts, count), __builtin_return_address(0)));
+}
+
+int eventfd_read(int fd, eventfd_t* count) {
+  return read_into(fd, count, sizeof *count, __builtin_return_address(0)) > 0 ? 0 : -1;
+}
+
+int eventfd_write(int fd, eventfd_t count) {
+  return write_from(fd, &count, sizeof count, __builtin_return_address(0)) > 0 ? 0 : -1;
 }
 
 ssize_t pread(int fd, void* to, size_t bytes, off_t offset) {

@@ -1,5 +1,5 @@
-// Shared memory and futex(2): mmap, munmap, shm_open, memfd_create, shmat, shmdt, and syscall(2),
-// through which futex goes (it has no wrapper).
+// Shared memory and futex(2): mmap, munmap, mremap, shm_open, memfd_create, shmat, shmdt, and
+// syscall(2), through which futex goes (it has no wrapper).
 //
 // Shared mappings are placed in the arena and registered under their object. A mapping that is
 // given back is only forgotten, so that an access to it is noticed; the addresses are freed when
@@ -49,34 +49,34 @@ void* map_shared(std::size_t bytes, int protection, int flags, int fd, off_t off
 
 // --- futex
 
-std::uint64_t futex_key(const void* address, bool is_private) {
-  constexpr std::uint64_t private_tag = std::uint64_t{1} << 56;
-  if (!in_arena(address)) return private_key(address);
-  const std::uint64_t process = control->lane[current_lane].process;
-  const std::uint64_t key = canonical(address);
-  // A private futex is looked up by address space, whatever the memory behind it.
-  return is_private ? private_tag | process << 48 | key : key;
-}
-
 long futex_wait(const std::uint32_t* address, std::uint64_t key, std::uint32_t expected,
                 std::int64_t deadline, const void* pc) {
   point(Point::futex_wait, key, pc);
   note_value(expected);
   if (__atomic_load_n(address, __ATOMIC_SEQ_CST) != expected) return answer(-EAGAIN);
+  if (deadline != 0 && deadline <= control->time) return answer(-ETIMEDOUT);
   if (ask(Question::spurious, 2, pc) == 1) return 0;
   if (ask(Question::interrupted, 2, pc) == 1) return answer(-EINTR);
   if (wait_for_key(Point::futex_wait, key, with_interrupts(deadline), pc)) return 0;
   return answer(interrupted_by_timer(deadline) ? -EINTR : -ETIMEDOUT);
 }
 
-long futex(long a, long b, long c, long d, const void* pc) {
+long futex(long a, long b, long c, long d, long f, const void* pc) {
   const auto* address = reinterpret_cast<const std::uint32_t*>(a);
   const auto* timeout = reinterpret_cast<const timespec*>(d);
   const auto operation = static_cast<int>(b);
+  const int command = operation & FUTEX_CMD_MASK;
   const std::uint64_t key = futex_key(address, (operation & FUTEX_PRIVATE_FLAG) != 0);
+  if (key == no_canonical) return answer(-EFAULT);
   const clockid_t clock =
       (operation & FUTEX_CLOCK_REALTIME) != 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC;
-  switch (operation & FUTEX_CMD_MASK) {
+  const bool has_bits = command == FUTEX_WAIT_BITSET || command == FUTEX_WAKE_BITSET;
+  if (has_bits && static_cast<std::uint32_t>(f) != FUTEX_BITSET_MATCH_ANY) {
+    control->said_call = "futex";
+    end_schedule(Ending::uncontrolled, "futex with a bitset of 0x%x is not controlled",
+                 static_cast<unsigned>(f));
+  }
+  switch (command) {
     case FUTEX_WAIT:
       return futex_wait(address, key, static_cast<std::uint32_t>(c), deadline_in(timeout), pc);
     case FUTEX_WAIT_BITSET:
@@ -91,15 +91,27 @@ long futex(long a, long b, long c, long d, const void* pc) {
     }
     default:
       control->said_call = "futex";
-      end_schedule(Ending::uncontrolled, "futex operation %d is not controlled",
-                   operation & FUTEX_CMD_MASK);
+      end_schedule(Ending::uncontrolled, "futex operation %d is not controlled", command);
   }
+}
+
+// A thread or process of its own, which would run beside the schedule, with this lane's state.
+bool starts_a_task(long number) {
+#if defined(SYS_fork) && defined(SYS_vfork)
+  if (number == SYS_fork || number == SYS_vfork) return true;
+#endif
+  return number == SYS_clone || number == SYS_clone3;
 }
 
 // A call by number that has no wrapper here.
 long other_call(long number, long a, long b, long c, long d, long e, long f, const void* pc) {
   const bool looks_only = number == SYS_gettid || number == SYS_getpid;
   if (looks_only) return answer(raw_call(number, a, b, c, d, e, f));
+  if (starts_a_task(number)) {
+    control->said_call = "clone";
+    end_schedule(Ending::uncontrolled,
+                 "the transport starts a task by system call %ld, which is not controlled", number);
+  }
   const bool signals = number == SYS_rt_tgsigqueueinfo || number == SYS_rt_sigqueueinfo ||
                        number == SYS_tgkill || number == SYS_tkill;
   point(signals ? Point::signal : Point::process, static_cast<std::uint64_t>(number), pc);
@@ -149,6 +161,22 @@ int munmap(void* address, size_t bytes) noexcept {
   }
   if (controlled()) note_kernel_call();
   return static_cast<int>(answer(raw_call(SYS_munmap, word(address), static_cast<long>(bytes))));
+}
+
+// A mapping that moves would have to leave the arena, or grow into what is beside it.
+void* mremap(void* address, size_t bytes, size_t new_bytes, int flags, ...) noexcept {
+  va_list arguments;
+  va_start(arguments, flags);
+  const long to = (flags & MREMAP_FIXED) != 0 ? va_arg(arguments, long) : 0;
+  va_end(arguments);
+  if (controlled() && in_arena(address)) {
+    control->said_call = "mremap";
+    end_schedule(Ending::uncontrolled, "mremap of shared memory is not controlled");
+  }
+  if (controlled()) note_kernel_call();
+  return reinterpret_cast<void*>(
+      answer(raw_call(SYS_mremap, word(address), static_cast<long>(bytes),
+                      static_cast<long>(new_bytes), flags, to)));
 }
 
 int shm_open(const char* name, int flags, mode_t mode) {
@@ -218,7 +246,7 @@ long syscall(long number, ...) noexcept {
   if (!controlled()) {
     return answer(raw_call(number, word[0], word[1], word[2], word[3], word[4], word[5]));
   }
-  if (number == SYS_futex) return futex(word[0], word[1], word[2], word[3], pc);
+  if (number == SYS_futex) return futex(word[0], word[1], word[2], word[3], word[5], pc);
   return other_call(number, word[0], word[1], word[2], word[3], word[4], word[5], pc);
 }
 

@@ -10,6 +10,10 @@
 
 namespace ipctorture::schedule {
 
+inline std::span<const iovec> span_of(const iovec* parts, int count) {
+  return {parts, static_cast<std::size_t>(count)};
+}
+
 inline std::size_t bytes_of(std::span<const iovec> parts) {
   std::size_t bytes = 0;
   for (const iovec& part : parts) bytes += part.iov_len;

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <threads.h>
 
 #include "harness/schedule/interpose_calls.h"
 
@@ -53,6 +54,11 @@ long take_signal(const sigset_t* set, siginfo_t* info, const timespec* timeout, 
     if (info->si_code == SI_TKILL) info->si_code = SI_USER;  // as the C library says
   }
   return result;
+}
+
+[[noreturn]] void starts_a_thread(const char* call) {
+  control->said_call = call;
+  end_schedule(Ending::uncontrolled, "the transport starts a thread, which is not controlled");
 }
 
 // The real call, with nobody else's turn meanwhile. What the child did is noticed when it ends.
@@ -157,16 +163,21 @@ int pause() {
 
 // --- processes
 
-// The child is nobody's lane.
-// Its own threads would run beside the schedule: said, never a pass.
+// A transport's own threads would run beside the schedule: said, never a pass.
 int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*),
                    void* argument) noexcept {
   static const auto call = real<decltype(&::pthread_create)>("pthread_create");
   if (!controlled()) return call(thread, attributes, start, argument);
-  control->said_call = "pthread_create";
-  end_schedule(Ending::uncontrolled, "the transport starts a thread, which is not controlled");
+  starts_a_thread(__func__);
 }
 
+int thrd_create(thrd_t* thread, thrd_start_t start, void* argument) {
+  static const auto call = real<decltype(&::thrd_create)>("thrd_create");
+  if (!controlled()) return call(thread, start, argument);
+  starts_a_thread(__func__);
+}
+
+// The child is nobody's lane.
 pid_t fork() noexcept {
   static const auto call = real<pid_t (*)()>(__func__);
   if (!controlled()) return call();

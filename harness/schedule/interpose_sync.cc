@@ -1,8 +1,10 @@
-// Locks of the thread library: mutexes, condition variables, semaphores, reader-writer locks.
+// Locks of the thread library: mutexes, condition variables, semaphores, reader-writer locks,
+// spin locks.
 //
 // A mutex and a semaphore are the library's own, tried without waiting: so a robust mutex notices
 // the death of its owner as ever. Waiting is the scheduler's. A condition variable is the
-// scheduler's alone; the library's state of it is never touched.
+// scheduler's alone; the library's state of it is never touched. What was not initialised with
+// PTHREAD_PROCESS_SHARED wakes only waiters of its own process, even in shared memory.
 //
 // Where it stops: lanes that are fibers share one thread id, so transports that share an address
 // space must not use error-checking or recursive mutexes: every lane would be the owner. A barrier
@@ -11,12 +13,36 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include <algorithm>
 #include <cstdarg>
+#include <cstring>
 
 #include "harness/schedule/interpose_calls.h"
 
 namespace ipctorture::schedule {
 namespace {
+
+// --- who can wake whom: the key to wait for. Bits of the library's state (glibc since 2.25).
+
+std::uint64_t waiting_key(const void* object, bool is_shared) {
+  return is_shared || !in_arena(object) ? key_of_object(object) : futex_key(object, true);
+}
+
+std::uint64_t waiting_key(const pthread_mutex_t* mutex) {
+  constexpr int shared = 128, robust = 16;  // a robust one always sleeps on shared futexes
+  return waiting_key(mutex, (mutex->__data.__kind & (shared | robust)) != 0);
+}
+
+std::uint64_t waiting_key(const pthread_cond_t* condition) {
+  constexpr unsigned shared = 1;
+  return waiting_key(condition, (condition->__data.__wrefs & shared) != 0);
+}
+
+std::uint64_t waiting_key(const sem_t* semaphore) {
+  unsigned words[3];  // the value, who waits, and FUTEX_PRIVATE_FLAG: it is shared
+  std::memcpy(words, semaphore, sizeof words);
+  return waiting_key(semaphore, words[2] != 0);
+}
 
 // --- mutexes
 
@@ -42,14 +68,31 @@ int try_mutex(pthread_mutex_t* mutex, std::uint64_t key) {
   return error;
 }
 
+// Nobody else has this lane's thread id.
+bool is_alone_in_process() {
+  const Control& c = *control;
+  const auto in_same = [&](const LaneControl& lane) {
+    return lane.process == c.lane[current_lane].process;
+  };
+  return std::count_if(c.lane, c.lane + c.lanes, in_same) == 1;
+}
+
+// Is it an error-checking mutex that the caller has already?
+bool is_own(const pthread_mutex_t* mutex) {
+  constexpr int type_bits = 3;
+  return (mutex->__data.__kind & type_bits) == PTHREAD_MUTEX_ERRORCHECK &&
+         mutex->__data.__owner == raw_call(SYS_gettid) && is_alone_in_process();
+}
+
 int lock_mutex(pthread_mutex_t* mutex, std::int64_t deadline, const void* pc) {
   const std::uint64_t key = key_of_object(mutex);
   point(Point::mutex_lock, key, pc);
   for (;;) {
     const int error = try_mutex(mutex, key);
     if (error != EBUSY) return error;
+    if (is_own(mutex)) return EDEADLK;
     if (deadline != 0 && deadline <= control->time) return ETIMEDOUT;
-    if (!wait_for_key(Point::mutex_lock, key, deadline, pc)) return ETIMEDOUT;
+    if (!wait_for_key(Point::mutex_lock, waiting_key(mutex), deadline, pc)) return ETIMEDOUT;
   }
 }
 
@@ -61,7 +104,7 @@ int unlock_mutex(pthread_mutex_t* mutex, const void* pc) {
   note_value(static_cast<std::uint64_t>(error));
   if (error != 0) return error;
   release_object(sync_tag | key);
-  wake(key, 1, pc);
+  wake(waiting_key(mutex), 1, pc);
   return 0;
 }
 
@@ -70,7 +113,7 @@ int unlock_mutex(pthread_mutex_t* mutex, const void* pc) {
 // Between giving the mutex away and waiting there is no point: so no signal is lost.
 int wait_condition(pthread_cond_t* condition, pthread_mutex_t* mutex, std::int64_t deadline,
                    const void* pc) {
-  const std::uint64_t key = key_of_object(condition);
+  const std::uint64_t key = waiting_key(condition);
   point(Point::condition_wait, key, pc);
   if (const int error = unlock_mutex(mutex, pc); error != 0) return error;
   bool in_time = true;
@@ -85,7 +128,7 @@ int wait_condition(pthread_cond_t* condition, pthread_mutex_t* mutex, std::int64
 }
 
 int signal_condition(pthread_cond_t* condition, unsigned most, const void* pc) {
-  const std::uint64_t key = key_of_object(condition);
+  const std::uint64_t key = waiting_key(condition);
   point(Point::condition_signal, key, pc);
   note_value(wake(key, most, pc));
   return 0;
@@ -104,19 +147,19 @@ using SemaphoreCall = int (*)(sem_t*);
 // A named one is mapped by the library itself, at another address in each process.
 Call semaphore_call(const sem_t* semaphore, Point at) {
   const bool known = in_arena(semaphore);
-  const std::uint64_t key = known ? key_of_object(semaphore) : 0;
   return {.at = at,
-          .key = key,
+          .key = known ? waiting_key(semaphore) : 0,
           .waits_for = effect_mutex,
           .effects = known ? 0u : effect_mutex,
           .users = at == Point::semaphore_post ? Users::release : Users::acquire,
-          .object = sync_tag | (known ? key : all_names),
+          .object = sync_tag | (known ? key_of_object(semaphore) : all_names),
           .by_key = known};
 }
 
 long try_semaphore(sem_t* semaphore, bool waits) {
   static const auto call = real<SemaphoreCall>("sem_trywait");
   const long result = as_result(call(semaphore));
+  if (result == 0 && !in_arena(semaphore)) note_kernel_call();
   return waits && result == -EAGAIN ? would_block : result;
 }
 
@@ -131,9 +174,16 @@ int wait_semaphore(sem_t* semaphore, std::int64_t deadline, const void* pc) {
 
 using LockCall = int (*)(pthread_rwlock_t*);
 
+// It waits for effects, which know no processes: a private one that others may use is not followed.
+void check_lock(const pthread_rwlock_t* lock) {
+  if (!in_arena(lock) || lock->__data.__shared != 0 || control->processes == 1) return;
+  end_schedule(Ending::misuse, "a process-private rwlock in shared memory");
+}
+
 // A call that answers with its errno.
 int lock_shared_or_not(LockCall attempt, pthread_rwlock_t* lock, std::int64_t deadline,
                        const void* pc) {
+  check_lock(lock);
   const std::uint64_t key = key_of_object(lock);
   const Call call{.at = Point::rwlock,
                   .key = key,
@@ -159,6 +209,7 @@ LockCall try_to_write() {
 
 // Without waiting.
 int touch_lock(LockCall call, pthread_rwlock_t* lock, Users users, const void* pc) {
+  check_lock(lock);
   const std::uint64_t key = key_of_object(lock);
   point(Point::rwlock, key, pc);
   const int error = call(lock);
@@ -167,6 +218,22 @@ int touch_lock(LockCall call, pthread_rwlock_t* lock, Users users, const void* p
   order_users(users, sync_tag | key);
   if (users == Users::release) effect(effect_mutex);
   return 0;
+}
+
+// --- spin locks
+
+using SpinCall = int (*)(pthread_spinlock_t*);
+
+std::uint64_t key_of_spin(pthread_spinlock_t* lock) {
+  return key_of_object(const_cast<int*>(lock));
+}
+
+int try_spin(pthread_spinlock_t* lock, std::uint64_t key) {
+  static const auto call = real<SpinCall>("pthread_spin_trylock");
+  const int error = call(lock);
+  if (error == 0) acquire_object(sync_tag | key);
+  note_value(static_cast<std::uint64_t>(error));
+  return error;
 }
 
 }  // namespace
@@ -349,6 +416,40 @@ int pthread_rwlock_unlock(pthread_rwlock_t* lock) noexcept {
   static const auto call = real<LockCall>(__func__);
   if (!controlled()) return call(lock);
   return touch_lock(call, lock, Users::release, __builtin_return_address(0));
+}
+
+// --- spin locks: whoever would spin waits
+
+int pthread_spin_lock(pthread_spinlock_t* lock) noexcept {
+  static const auto call = real<SpinCall>(__func__);
+  if (!controlled()) return call(lock);
+  const void* pc = __builtin_return_address(0);
+  const std::uint64_t key = key_of_spin(lock);
+  point(Point::mutex_lock, key, pc);
+  for (;;) {
+    if (const int error = try_spin(lock, key); error != EBUSY) return error;
+    wait_for_key(Point::mutex_lock, key, 0, pc);
+  }
+}
+
+int pthread_spin_trylock(pthread_spinlock_t* lock) noexcept {
+  static const auto call = real<SpinCall>(__func__);
+  if (!controlled()) return call(lock);
+  const std::uint64_t key = key_of_spin(lock);
+  point(Point::mutex_lock, key, __builtin_return_address(0));
+  return try_spin(lock, key);
+}
+
+int pthread_spin_unlock(pthread_spinlock_t* lock) noexcept {
+  static const auto call = real<SpinCall>(__func__);
+  if (!controlled()) return call(lock);
+  const void* pc = __builtin_return_address(0);
+  const std::uint64_t key = key_of_spin(lock);
+  point(Point::mutex_unlock, key, pc);
+  release_object(sync_tag | key);
+  const int error = call(lock);
+  wake(key, 1, pc);
+  return error;
 }
 
 // --- barriers

@@ -68,6 +68,7 @@ std::vector<Search::Branch> Search::branches_after(std::uint32_t step, const Pla
     if (taken.others == 0 || !worth_departing(taken.point, plan.detect_races)) continue;
     for (unsigned lane = 0; lane < lanes_max; ++lane) {
       const auto value = static_cast<std::uint8_t>(lane);
+      if (at < last && state.trace[at + 1].lane == lane) continue;  // it runs next anyway
       if ((taken.others >> lane & 1) != 0) branches.push_back({at, Change::run, value});
       if ((taken.others >> (8 + lane) & 1) != 0) branches.push_back({at, Change::time_out, value});
     }

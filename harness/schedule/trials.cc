@@ -51,6 +51,7 @@ class Portfolio {
     exhaust(odd, Backend::processes, 1, Extra::questions);
     exhaust_fast(medium, 2, Extra::weak);
     wander_all({small, crowd, timed, odd, with_deadlines(lengthy)}, 0.04);
+    exhaust(crowd, Backend::processes, 2);
     exhaust(small, Backend::processes, 2);
     exhaust_fast(medium, 3);
     exhaust_fast(crowd, 2);

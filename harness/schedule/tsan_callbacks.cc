@@ -3,8 +3,9 @@
 // Those inside are points; the operation itself happens after the point, with nobody else running.
 //
 // The names and their meaning are those of compiler-rt's tsan_interface.h and
-// tsan_interface_atomic.h, which clang and gcc share. The transport's copies come as __wrap_memcpy
-// and so on: its shared object is linked with --wrap (ci/cmake/explore.cmake).
+// tsan_interface_atomic.h, which clang and gcc share. The transport's copies and comparisons
+// come as __wrap_memcpy and so on: its shared object is linked with --wrap
+// (ci/cmake/add_explorer.cmake).
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -212,6 +213,78 @@ inline void* filled(void* to, int value, std::size_t bytes, const void* pc) {
   return std::memset(to, value, bytes);
 }
 
+// --- comparisons and strings. How much of a string is read depends on what is there after the
+// point.
+
+constexpr std::size_t any_length = PTRDIFF_MAX;
+
+// A point before the first of two places that is shared. False: neither is.
+inline bool begins_to_read(const void* a, const void* b, const void* pc) {
+  if ((!in_arena(a) && !in_arena(b)) || !controlled()) [[likely]]
+    return false;
+  const std::uint64_t a_key = in_arena(a) ? key_of(a, 1) : 0;
+  const std::uint64_t b_key = in_arena(b) ? key_of(b, 1) : 0;
+  point(Point::read, in_arena(a) ? a_key : b_key, pc);
+  return true;
+}
+
+void did_read(const void* address, std::size_t bytes) {
+  if (!in_arena(address) || bytes == 0) return;
+  const std::uint64_t key = key_of(address, bytes);
+  if (control->detect_races) check_access(control->memory, key, bytes, false, Access::plain);
+}
+
+inline int compared(const void* a, const void* b, std::size_t bytes, const void* pc) {
+  if (bytes > 0 && begins_to_read(a, b, pc)) {
+    did_read(a, bytes);
+    did_read(b, bytes);
+  }
+  return std::memcmp(a, b, bytes);
+}
+
+inline const void* found(const void* in, int value, std::size_t bytes, const void* pc) {
+  const bool shared = bytes > 0 && begins_to_read(in, nullptr, pc);
+  const void* at = std::memchr(in, value, bytes);
+  if (shared) {
+    const auto* begin = static_cast<const std::byte*>(in);
+    const auto* end = at == nullptr ? begin + bytes : static_cast<const std::byte*>(at) + 1;
+    did_read(in, static_cast<std::size_t>(end - begin));
+  }
+  return at;
+}
+
+// Up to `most` bytes, with the one that ends it.
+inline std::size_t length(const char* text, std::size_t most, const void* pc) {
+  const bool shared = most > 0 && begins_to_read(text, nullptr, pc);
+  const std::size_t length = ::strnlen(text, most);
+  if (shared) did_read(text, length < most ? length + 1 : most);
+  return length;
+}
+
+inline int texts_compared(const char* a, const char* b, std::size_t most, const void* pc) {
+  if (most > 0 && begins_to_read(a, b, pc)) {
+    std::size_t same = 0;
+    while (same + 1 < most && a[same] == b[same] && a[same] != 0) ++same;
+    did_read(a, same + 1);
+    did_read(b, same + 1);
+  }
+  return std::strncmp(a, b, most);
+}
+
+// Returns where the copy ends.
+inline char* text_copied(char* to, const char* from, const void* pc) {
+  const std::size_t bytes = length(from, any_length, pc);
+  copied(to, from, bytes + 1, Moves::copy, pc);
+  return to + bytes;
+}
+
+inline char* text_copied(char* to, const char* from, std::size_t most, const void* pc) {
+  const std::size_t bytes = length(from, most, pc);
+  copied(to, from, bytes, Moves::copy, pc);
+  filled(to + bytes, 0, most - bytes, pc);
+  return to;
+}
+
 }  // namespace
 }  // namespace ipctorture::schedule
 
@@ -311,6 +384,31 @@ void* __wrap_memmove(void* to, const void* from, unsigned long n) {
   return copied(to, from, n, Moves::move, CALLER);
 }
 void* __wrap_memset(void* to, int value, unsigned long n) { return filled(to, value, n, CALLER); }
+
+int __wrap_memcmp(const void* a, const void* b, unsigned long n) {
+  return compared(a, b, n, CALLER);
+}
+int __wrap_bcmp(const void* a, const void* b, unsigned long n) { return compared(a, b, n, CALLER); }
+void* __wrap_memchr(const void* in, int value, unsigned long n) {
+  return const_cast<void*>(found(in, value, n, CALLER));
+}
+unsigned long __wrap_strlen(const char* text) { return length(text, any_length, CALLER); }
+int __wrap_strcmp(const char* a, const char* b) { return texts_compared(a, b, any_length, CALLER); }
+int __wrap_strncmp(const char* a, const char* b, unsigned long n) {
+  return texts_compared(a, b, n, CALLER);
+}
+char* __wrap_strcpy(char* to, const char* from) {
+  text_copied(to, from, CALLER);
+  return to;
+}
+char* __wrap_stpcpy(char* to, const char* from) { return text_copied(to, from, CALLER); }
+char* __wrap_strncpy(char* to, const char* from, unsigned long n) {
+  return text_copied(to, from, n, CALLER);
+}
+char* __wrap_strcat(char* to, const char* from) {
+  text_copied(to + length(to, any_length, CALLER), from, CALLER);
+  return to;
+}
 
 }  // extern "C"
 #pragma GCC diagnostic pop

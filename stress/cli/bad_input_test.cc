@@ -57,7 +57,7 @@ INSTANTIATE_TEST_SUITE_P(
         Slip{"Flag", {"run", "--sed", "g1:1"}, "'--sed', did you mean '--seed'?"},
         Slip{"FlagOfAnotherVerb", {"list", "--attempts=3"}, "unknown flag '--attempts'"},
         Slip{"Verb", {"rnu"}, "'rnu', did you mean 'run'?"},
-        Slip{"StrangeVerb", {"zzzzzzzz"}, "there are run, list, replay, recheck, explain, doctor"},
+        Slip{"StrangeVerb", {"zzzzzzzz"}, "there are run, explore, list, replay, regress, recheck, explain, doctor"},
         Slip{"Number", {"run", "--runs", "0"}, "--runs"},
         Slip{"HugeNumber", {"run", "--runs", "99999999999999999999"}, "--runs"},
         Slip{"Time", {"run", "--time", "5"}, "--time"},

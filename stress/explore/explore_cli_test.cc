@@ -159,11 +159,12 @@ TEST(Explore, InterruptedItEndsInOrderAndLeavesNothing) {
 TEST(Explore, ResumedItDoesNotRepeatWhatIsDone) {
   const Scratch scratch;
   const std::string state = scratch.path("state.json");
-  const std::vector<std::string> command = {"explore", "shm_ring", "--schedules", "3000", "--jobs",
-                                            "1",       "--quiet",  "--resume",    state};
+  std::vector<std::string> command = {"explore", "shm_ring", "--schedules", "3000", "--jobs",
+                                      "1",       "--quiet",  "--resume",    state};
   EXPECT_EQ(run_program(scratch, command).exit_code, 0);
   const auto first = nlohmann::json::parse(text_of(state));
   EXPECT_FALSE(first["transports"][0]["complete"].empty());
+  command[3] = "60000";
   const Ended second = run_program(scratch, command);
   EXPECT_EQ(second.exit_code, 0) << second.all();
   const auto later = nlohmann::json::parse(text_of(state));

@@ -27,6 +27,7 @@ using schedule::Trial;
 using schedule::TrialKind;
 
 constexpr std::int64_t least_slice_ns = 200'000'000;
+constexpr std::uint64_t least_schedules = 200;
 constexpr std::uint64_t wander_rounds = 1u << 20;  // of one slice, at the most
 constexpr unsigned kill_walks = 40;
 constexpr std::uint64_t tell_every = 64;
@@ -102,6 +103,12 @@ class Shard {
     return done >= share ? 0 : share - done;
   }
 
+  std::uint64_t share_of_schedules(const Trial& trial) const {
+    if (options_.schedules == UINT64_MAX) return UINT64_MAX;
+    const double share = trial.share * static_cast<double>(options_.schedules) / options_.jobs;
+    return std::max(least_schedules, static_cast<std::uint64_t>(share));
+  }
+
   void run_trial(std::size_t number, std::uint64_t round) {
     Trial trial = trials_[number];
     if (trial.kind == TrialKind::wander) {
@@ -137,7 +144,7 @@ class Shard {
         static_cast<std::int64_t>(trial.share * static_cast<double>(until_ - began_));
     const schedule::SearchLimits limits{
         .until = std::min(until_, monotonic_now() + std::max(slice, least_slice_ns)),
-        .schedules = schedules_left(),
+        .schedules = std::min(schedules_left(), share_of_schedules(trial)),
         .stop = options_.interrupted,
         .shard = shard_,
         .shards = options_.jobs};

@@ -26,7 +26,7 @@ bool is_library(const std::string& line) {
          line.starts_with("??");
 }
 
-// eu-addr2line -a -i: an address line, then the frames from the innermost outward.
+// addr2line -a -i: an address line, then the frames from the innermost outward.
 void read_places(const std::string& output, const std::map<std::uintptr_t, const void*>& asked,
                  std::map<const void*, std::string>& places) {
   std::istringstream lines(output);
@@ -59,7 +59,7 @@ std::map<const void*, std::string> source_lines(const std::vector<const void*>& 
   }
   std::map<const void*, std::string> places;
   for (const auto& [object, asked] : by_object) {
-    std::vector<std::string> command = {"eu-addr2line", "-a", "-i", "-e", object};
+    std::vector<std::string> command = {"addr2line", "-a", "-i", "-e", object};
     for (const auto& [offset, address] : asked) command.push_back(fmt::format("{:#x}", offset));
     read_places(output_of(command), asked, places);
   }

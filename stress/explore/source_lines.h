@@ -1,5 +1,6 @@
-// From addresses in the transport's shared object to places in its source, by elfutils'
-// eu-addr2line; nothing where that is not installed or the object has no debug information.
+// From addresses in the transport's shared object to places in its source, by
+// addr2line(1) of binutils; nothing where that is not installed or the object has no debug
+// information.
 #pragma once
 
 #include <map>
