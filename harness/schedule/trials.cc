@@ -5,6 +5,8 @@
 namespace ipctorture::schedule {
 namespace {
 
+constexpr unsigned kill_walks = 40;
+
 std::string shape(const Scenario& s) {
   return std::to_string(s.producers) + "x" + std::to_string(s.consumers) + ", " +
          std::to_string(s.messages) + (s.messages == 1 ? " message" : " messages");
@@ -34,11 +36,14 @@ class Portfolio {
     if (contract_.consumers_max > 1 || contract_.producers_max > 1) {
       exhaust(with_deadlines(sized(2, 2, 8)), Backend::processes, 0);
     }
+    kills(0);
+    exhaust(crowd, Backend::processes, 2);
+    trials_.back().share = 0.02;  // what is not completed is begun anew below
     wander_briefly({with_deadlines(lengthy), at_the_edges(lengthy), lengthy});
     exhaust_fast(medium, 2);
     exhaust(small, Backend::processes, 1, Extra::questions);
     exhaust_fast(small, 1, Extra::weak);
-    kills();
+    kills(kill_walks);
     exhaust(crowd, Backend::processes, 1);
     exhaust_fast(crowd, 1);
     latecomers();
@@ -159,17 +164,18 @@ class Portfolio {
         "the last comes late, at random");
   }
 
-  void kills() {
+  // At every step of the default schedule, and of so many random ones.
+  void kills(unsigned walks) {
     const bool producer = contract_.survives_producer_death;
     const bool consumer = contract_.survives_consumer_death;
-    if (producer) kill(sized(1, 1, 3), Role::producer);
-    if (consumer) kill(sized(1, 1, 3), Role::consumer);
-    if (producer && contract_.producers_max > 1) kill(sized(2, 1, 2), Role::producer);
-    if (consumer && contract_.consumers_max > 1) kill(sized(1, 2, 3), Role::consumer);
+    if (producer) kill(sized(1, 1, 3), Role::producer, walks);
+    if (consumer) kill(sized(1, 1, 3), Role::consumer, walks);
+    if (producer && contract_.producers_max > 1) kill(sized(2, 1, 2), Role::producer, walks);
+    if (consumer && contract_.consumers_max > 1) kill(sized(1, 2, 3), Role::consumer, walks);
   }
 
   // With a successor, where one may come later.
-  void kill(Scenario s, Role role) {
+  void kill(Scenario s, Role role, unsigned walks) {
     const bool produces = role == Role::producer;
     const std::uint32_t first = produces ? 0 : s.producers;
     const std::uint32_t count = produces ? s.producers : s.consumers;
@@ -177,9 +183,11 @@ class Portfolio {
     if (may_follow && produces) ++s.producers, s.late_producers = 1;
     if (may_follow && !produces) ++s.consumers, s.late_consumers = 1;
     add(s, Backend::processes, TrialKind::kill, Extra::none, 0.15, 0,
-        std::string(produces ? "a producer" : "a consumer") + " killed at every point");
+        std::string(produces ? "a producer" : "a consumer") + " killed at every point" +
+            (walks > 0 ? " of random schedules" : ""));
     Trial& trial = trials_.back();
     trial.late_lanes = LateLanes::succeed;
+    trial.kill_walks = walks;
     const std::uint32_t shift = produces ? first : s.producers;
     trial.kill_lanes = ((1u << count) - 1) << shift;
   }

@@ -22,6 +22,7 @@ struct Trial {
   TrialKind kind = TrialKind::exhaust;
   unsigned bound = 0;            // exhaust
   std::uint32_t kill_lanes = 0;  // kill: bit per lane
+  unsigned kill_walks = 0;       // kill: random schedules beside the default one
   bool weak_memory = false;
   bool questions = false;
   double share = 0.1;  // of the whole time it may take, at the most

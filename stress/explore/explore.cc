@@ -135,7 +135,11 @@ std::string coverage_text(const ExploreResult& result) {
   }
   if (!occasions.empty()) text += "  occasions to break: " + occasions + "\n";
   for (const TrialCoverage& trial : result.trials) {
-    if (!trial.begun) continue;
+    const bool again = &trial != &result.trials.back() &&
+                       std::any_of(&trial + 1, &result.trials.back() + 1, [&](const auto& later) {
+                         return later.name == trial.name && later.begun;
+                       });
+    if (!trial.begun || again) continue;
     const char* state = trial.exhausted ? "complete" : trial.exhaustive ? "in part" : "at random";
     text += fmt::format("  {:>9}  {}\n", state, trial.name);
   }

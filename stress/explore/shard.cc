@@ -29,7 +29,6 @@ using schedule::TrialKind;
 constexpr std::int64_t least_slice_ns = 200'000'000;
 constexpr std::uint64_t least_schedules = 200;
 constexpr std::uint64_t wander_rounds = 1u << 20;  // of one slice, at the most
-constexpr unsigned kill_walks = 40;
 constexpr std::uint64_t tell_every = 64;
 
 template <std::size_t size>
@@ -78,7 +77,8 @@ class Shard {
       bool wandered = false;
       for (std::size_t i = 0; i < trials_.size() && !over(); ++i) {
         const bool random = trials_[i].kind == TrialKind::wander;
-        if (!random && options_.complete.contains(trials_[i].name)) {
+        if (!random &&
+            (options_.complete.contains(trials_[i].name) || complete_.contains(trials_[i].name))) {
           board_.state[i].store(TrialState::exhausted);
           continue;
         }
@@ -131,6 +131,7 @@ class Shard {
       } else if (search(session, trial, number, round) == SearchEnd::exhausted &&
                  trial.kind != TrialKind::wander) {
         board_.state[number].store(TrialState::exhausted);
+        complete_.insert(trial.name);
       }
     }
     for (unsigned channel = 0; channel < names.size(); ++channel) active_.clear(channel);
@@ -163,7 +164,7 @@ class Shard {
         end = search.exhaust(trial.bound, trial.plan());
         break;
       case TrialKind::kill:
-        end = search.kill_everywhere(trial.kill_lanes, trial.plan(), kill_walks);
+        end = search.kill_everywhere(trial.kill_lanes, trial.plan(), trial.kill_walks);
         break;
       case TrialKind::wander:
         end = search.wander(options_.seed ^ mix64(number),
@@ -224,6 +225,7 @@ class Shard {
   const std::string directory_;
   ActiveFile active_;
   schedule::Coverage told_;
+  std::set<std::string> complete_;
   bool found_ = false;
 };
 
