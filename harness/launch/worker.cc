@@ -7,15 +7,13 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstring>
 #include <ctime>
-#include <exception>
 #include <fstream>
 #include <thread>
 
 #include "harness/base/futex.h"
 #include "harness/base/prng.h"
-#include "harness/work/lane_work.h"
+#include "harness/work/lane_life.h"
 
 namespace ipctorture {
 namespace {
@@ -82,37 +80,17 @@ std::vector<Descriptor> duplicate(const std::vector<Descriptor>& handles) {
   return copies;
 }
 
-void fail_lane(Lane lane, Stage& stage, int error, const char* what) {
-  lane.header().error = error;
-  std::strncpy(lane.header().error_text, what, sizeof lane.header().error_text - 1);
-  stage.enter(LaneState::failed);
-}
-
 // One lane, on the calling thread.
 void run_lane(const WorkerJob& job, const LanePlan& plan,
               std::vector<std::vector<Descriptor>> handles) {
   const Lane lane = job.lanes[plan.lane];
-  lane.header().pid.store(::getpid(), std::memory_order_relaxed);
-  lane.header().tid.store(::gettid(), std::memory_order_release);
   FreeStage stage(job.scenario->seed, plan.lane, lane, job.bell);
-  try {
-    std::vector<std::unique_ptr<Transport>> transports;
-    LaneJob lane_job{.scenario = job.scenario,
-                     .contract = &job.registration->contract,
-                     .plan = plan,
-                     .lane = lane};
-    for (unsigned channel = 0; channel < job.options.size(); ++channel) {
-      transports.push_back(
-          job.registration->make(job.options[channel], std::move(handles[channel])));
-      lane_job.transports.push_back(transports.back().get());
-      lane_job.tokens.push_back(job.options[channel].token);
-    }
-    work(lane_job, stage);
-  } catch (const std::system_error& e) {
-    fail_lane(lane, stage, e.code().value(), e.what());
-  } catch (const std::exception& e) {
-    fail_lane(lane, stage, 0, e.what());
-  }
+  live({.scenario = job.scenario,
+        .registration = job.registration,
+        .options = &job.options,
+        .plan = plan,
+        .lane = lane},
+       handles, stage);
 }
 
 // One lane on a thread of its own. Where no thread or descriptor is to be had, the lane fails and

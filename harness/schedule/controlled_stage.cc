@@ -97,6 +97,9 @@ void on_rest() {
 bool let_successor_in() {
   int next = -1;
   for (unsigned lane = 0; lane < setting->scenario.producers; ++lane) {
+    // Killed while it left: who knows whether it counts as gone in order, and ended the stream.
+    const bool dead = control->lane[lane].waiting == Waiting::dead;
+    if (dead && setting->lanes[lane].state() >= LaneState::closing) return false;
     if (is_away(lane)) {
       next = static_cast<int>(lane);
     } else if (!is_over(lane)) {

@@ -7,14 +7,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <exception>
 
 #include "harness/schedule/arena.h"
 #include "harness/schedule/controlled_stage.h"
 #include "harness/schedule/interpose.h"
 #include "harness/schedule/lane_heap.h"
-#include "harness/work/lane_work.h"
+#include "harness/work/lane_life.h"
 
 namespace ipctorture::schedule {
 
@@ -25,38 +24,16 @@ namespace {
 
 constexpr int turns_before_sleep = 0;
 
-void fail_lane(unsigned lane, Stage& stage, int error, const char* what) {
-  LaneHeader& header = setting->lanes[lane].header();
-  header.error = error;
-  std::strncpy(header.error_text, what, sizeof header.error_text - 1);
-  stage.enter(LaneState::failed);
-}
-
 // One lane's life, on its fiber.
 void live_as_lane(unsigned lane) {
-  const Scenario& scenario = setting->scenario;
-  LaneHeader& header = setting->lanes[lane].header();
-  header.pid.store(::getpid(), std::memory_order_relaxed);
-  header.tid.store(::gettid(), std::memory_order_release);
-  ControlledStage stage(scenario.seed, lane);
-  try {
-    std::vector<std::unique_ptr<Transport>> transports;
-    LaneJob job{.scenario = &scenario,
-                .contract = &setting->contract,
-                .plan = setting->plans[lane],
-                .lane = setting->lanes[lane]};
-    for (unsigned channel = 0; channel < crew.options.size(); ++channel) {
-      transports.push_back(crew.registration->make(crew.options[channel],
-                                                   std::move(crew.lane_handles[lane][channel])));
-      job.transports.push_back(transports.back().get());
-      job.tokens.push_back(crew.options[channel].token);
-    }
-    work(job, stage);
-  } catch (const std::system_error& e) {
-    fail_lane(lane, stage, e.code().value(), e.what());
-  } catch (const std::exception& e) {
-    fail_lane(lane, stage, 0, e.what());
-  }
+  ControlledStage stage(setting->scenario.seed, lane);
+  static std::vector<std::vector<Descriptor>> none;
+  live({.scenario = &setting->scenario,
+        .registration = crew.registration,
+        .options = &crew.options,
+        .plan = setting->plans[lane],
+        .lane = setting->lanes[lane]},
+       lane < crew.lane_handles.size() ? crew.lane_handles[lane] : none, stage);
 }
 
 void lane_entry() noexcept {
