@@ -245,6 +245,16 @@ void live_as_shard(const Registration& registration, const std::vector<Trial>& t
   pin(shard);
   try {
     Shard(registration, trials, options, shard, until, board).run();
+  } catch (const std::system_error& error) {
+    // The machine's limits are nobody's fault.
+    constexpr int limits[] = {ENOSPC, EMFILE, ENFILE, ENOMEM, EDQUOT, EACCES, EPERM, ENOSYS};
+    const bool limit =
+        std::find(std::begin(limits), std::end(limits), error.code().value()) != std::end(limits);
+    if (limit) {
+      write_text(board.unsupported, error.what());
+    } else {
+      write_text(board.failure, error.what());
+    }
   } catch (const std::exception& error) {
     write_text(board.failure, error.what());
   }
