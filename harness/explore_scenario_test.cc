@@ -243,6 +243,21 @@ TEST_P(TwinUnderControl, IsLeftAlone) {
 INSTANTIATE_TEST_SUITE_P(All, TwinUnderControl, testing::ValuesIn(faulty(true)),
                          [](const auto& one) { return one.param; });
 
+// The transports that are shipped: fewer schedules, many of them start processes and sockets anew.
+class ShippedUnderControl : public testing::TestWithParam<std::string> {};
+
+TEST_P(ShippedUnderControl, IsLeftAlone) {
+  const Registration& registration = sut_transport(GetParam());
+  const std::vector<Trial> trials = schedule::portfolio(GetParam(), registration.contract, 7);
+  const Outcome outcome = explore(registration, trials, {20'000, 12});
+  EXPECT_FALSE(outcome.violation) << told(outcome);
+  EXPECT_EQ(outcome.uncontrolled, "");
+  EXPECT_GE(outcome.schedules, trials.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ShippedUnderControl, testing::ValuesIn(names_of(Kind::shipped)),
+                         [](const auto& one) { return one.param; });
+
 // What the history alone would not show: it is cut short.
 TEST(Judge, CallsARaceAViolation) {
   const Registration& registration = sut_transport("publish_before_copy");

@@ -22,7 +22,7 @@ namespace ipctorture {
 namespace {
 
 constexpr useconds_t look_every_us = 50'000;
-constexpr Instant hangs_after_ns = 10'000'000'000;
+constexpr Instant hangs_after_ns = 20'000'000'000;
 constexpr std::int64_t confirm_patience_ns = 10'000'000'000;
 
 template <std::size_t size>

@@ -154,7 +154,8 @@ class Shard {
     Search search(
         session, limits,
         [&](Session& ran, Ending ending, const schedule::Plan&) {
-          if (coverage.schedules % tell_every == 0) tell(coverage);
+          const bool slow = trial.backend == Backend::processes;
+          if (slow || coverage.schedules % tell_every == 0) tell(coverage);
           return examine(judge, ran, ending, number, trial.scenario.seed);
         },
         coverage);
