@@ -72,7 +72,8 @@ TEST_F(SearchTest, EachBoundHoldsTheOnesBelow) {
 }
 
 TEST_F(SearchTest, EachSetOfDeparturesLeadsToOtherSteps) {
-  EXPECT_EQ(exhaust(2).size(), hashes_.size());
+  const std::size_t schedules = exhaust(2).size();
+  EXPECT_EQ(schedules, hashes_.size());
 }
 
 // Every step of the default schedule at which somebody else could have run is departed from, but
