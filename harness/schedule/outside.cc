@@ -29,7 +29,8 @@ bool is_asleep(pid_t process) {
   char text[128] = {};
   if (!fd.valid() || ::read(fd.get(), text, sizeof text - 1) <= 0) return true;
   const char* name_end = ::strrchr(text, ')');
-  return name_end == nullptr || name_end[1] == 0 || name_end[2] != 'R';
+  if (name_end == nullptr || name_end[1] == 0) return true;
+  return name_end[2] == 'S' || name_end[2] == 'D';
 }
 
 std::string waits_where(pid_t process) {

@@ -29,7 +29,7 @@ struct Outside {
 
 // Of a process that is ours; empty when it is gone.
 std::set<int> open_descriptors(pid_t process);
-// It sleeps or is stopped, and does not merely wait for a core: proc_pid_stat(5).
+// It sleeps, and neither waits for a core nor is stopped by a debugger: proc_pid_stat(5).
 bool is_asleep(pid_t process);
 // " (system call 0, pipe_read)", of a process that sleeps: proc_pid_syscall(5), proc_pid_wchan(5).
 std::string waits_where(pid_t process);

@@ -88,7 +88,9 @@ std::string doubt(const ExploreResult& result) {
   if (!result.harness_failure.empty()) return "the harness failed: " + result.harness_failure;
   if (!result.uncontrolled.empty()) return "not controlled: " + result.uncontrolled;
   if (result.maps_shared_memory && result.shared_accesses == 0) {
-    return "it maps shared memory, and no access to it was instrumented";
+    return "it maps shared memory, and no access to it was instrumented: interleavings of its "
+           "system "
+           "calls, and what came of them, were checked, those of its memory were not";
   }
   if (static_cast<double>(result.over_budget) >
       too_many_cut * static_cast<double>(result.schedules)) {

@@ -53,6 +53,10 @@ class Explorer {
 
   ExploreResult run(const std::function<void(const ExploreProgress&)>& progress) {
     const Instant began = monotonic_now();
+    if (registration_.contract.exec_only) {
+      result_.unsupported = "its endpoints do not survive a fork, and explore forks its workers";
+      return std::move(result_);
+    }
     start_shards(began + options_.time_ns);
     while (!shards_.empty() && !someone_found()) {
       ::usleep(look_every_us);
