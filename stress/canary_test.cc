@@ -61,7 +61,21 @@ Scenario sleeper(const Registration& canary, std::uint64_t seed) {
   return s;
 }
 
+// Every receive asks with a short deadline while the producer pauses for longer: each times out,
+// and overstays. Left to the generator, such a case is rare, and rarer on a crowded machine.
+Scenario impatient(const Registration& canary, std::uint64_t seed) {
+  Scenario s;
+  s.set_transport(canary.name);
+  s.seed = seed;
+  s.messages = 3;
+  s.burst = 1;
+  s.burst_pause_us = 20'000;
+  s.receive_deadlines = {.at_permille = 1000, .at_us = 1000};
+  return s;
+}
+
 Scenario scenario_for(const Registration& canary, std::uint64_t seed) {
+  if (canary.name == "canary_oversleep") return impatient(canary, seed);
   if (canary.name == "canary_stall") return sleeper(canary, seed);
   return generate(seed, canary.name, canary.contract, {.allow_exec = false});
 }
