@@ -61,7 +61,7 @@ class Portfolio {
     exhaust_fast(medium, 3);
     exhaust_fast(crowd, 2);
     exhaust(small, Backend::processes, 2, Extra::questions);
-    wander_all({medium, crowd, timed, odd}, 1);
+    wander_all({medium, crowd, timed, odd}, 0.12);  // again and again, until the time is over
     return std::move(trials_);
   }
 
