@@ -22,8 +22,6 @@ ProcessState* process_state = nullptr;
 
 namespace {
 
-constexpr int turns_before_sleep = 0;
-
 // One lane's life, on its fiber.
 void live_as_lane(unsigned lane) {
   ControlledStage stage(setting->scenario.seed, lane);
@@ -111,8 +109,6 @@ void post(std::atomic<std::uint32_t>& word) {
 }
 
 bool await(std::atomic<std::uint32_t>& word, std::int64_t ns) {
-  for (int turn = 0; turn < turns_before_sleep && word.load() == 0; ++turn) {
-  }
   const timespec most{.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
   while (word.load(std::memory_order_seq_cst) == 0) {
     const long result = raw_call(SYS_futex, schedule::word(&word), FUTEX_WAIT, 0,

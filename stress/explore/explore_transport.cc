@@ -186,6 +186,7 @@ class Explorer {
       if (result_.unsupported.empty()) result_.unsupported = text_of(board.unsupported);
       if (result_.harness_failure.empty()) result_.harness_failure = text_of(board.failure);
     }
+    result_.in_processes_ns /= options_.jobs;  // shards run side by side
     if (hung_trial_ && result_.uncontrolled.empty()) {
       result_.uncontrolled = "a call blocked outside the harness' control (" +
                              trials_[*hung_trial_ % trials_.size()].name + ")";

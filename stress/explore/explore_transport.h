@@ -42,7 +42,6 @@ struct ToldStep {
   schedule::Step step;
   const void* pc = nullptr;  // in the transport's code
   std::uint64_t value = 0;
-  std::uint64_t key = 0;
 };
 
 struct ExploreFailure {
