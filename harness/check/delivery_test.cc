@@ -248,5 +248,15 @@ TEST(Delivery, AHistoryWithImpossibleNumbersIsTheHarnessesFault) {
   EXPECT_THROW(skipped.judge(), std::logic_error);
 }
 
+// Every message that was sent is long enough to be known by its bytes; this one is not.
+TEST(Delivery, AShorterMessageThanAnyThatWasSentIsAPhantom) {
+  HistoryBuilder b(1, 1);
+  b.attach_all();
+  b.send(0, 0, 10, 20).size = 24;
+  b.send(0, 1, 21, 25).size = 24;
+  b.receive(0, 0, 0, 30, 40).size = 0;
+  EXPECT_EQ(b.judge(Promise::delivery).verdict, Verdict::violation);
+}
+
 }  // namespace
 }  // namespace ipctorture

@@ -37,6 +37,25 @@ TEST(Stall, ATimeoutDoesNotHideIt) {
   EXPECT_EQ(b.judge(Promise::stall).verdict, Verdict::violation);
 }
 
+// Of two consumers one was killed, and may have taken the message along; the other sleeps on.
+HistoryBuilder bereaved(Stamp death, std::uint32_t lost_max) {
+  HistoryBuilder b(1, 2);
+  b.contract.lost_per_death_max = lost_max;
+  b.attach_all();
+  b.send(0, 0, 99_ms, 100_ms);
+  b.waits(1, 10_ms);
+  b.evidence(Fact::asleep, static_cast<int>(b.consumer(1)), 20_ms, 9000_ms, 1);
+  b.evidence(Fact::killed, static_cast<int>(b.consumer(0)), death, death);
+  return b;
+}
+
+TEST(Stall, ADeathMayTakeTheMessageAlong) {
+  EXPECT_NE(bereaved(150_ms, 1).judge(Promise::stall).verdict, Verdict::violation);
+  EXPECT_EQ(bereaved(150_ms, 0).judge(Promise::stall).verdict, Verdict::violation);
+  EXPECT_EQ(bereaved(8999_ms, 1).judge(Promise::stall).verdict, Verdict::violation)
+      << "killed because of it";
+}
+
 TEST(Stall, ADisturbedMachineIsNoProof) {
   HistoryBuilder b = sleeper(2200_ms);
   b.evidence(Fact::starved, 0, 500_ms, 1500_ms, 900'000'000);
