@@ -28,29 +28,8 @@ std::string all_waiting(const schedule::Session& session) {
   return text;
 }
 
-bool waits_in(const History& history, Op op) {
-  for (unsigned lane = 0; lane < history.lanes.size(); ++lane) {
-    const auto records = history.lanes[lane].records;
-    if (records.empty() || !records.back().open() || records.back().op() != op) continue;
-    const bool asleep =
-        std::any_of(history.evidence.begin(), history.evidence.end(), [&](const Evidence& e) {
-          return e.fact == Fact::asleep && e.lane == static_cast<int>(lane) && e.value == 1;
-        });
-    if (asleep) return true;
-  }
-  return false;
-}
-
-// Those who outlived a death: a sender that waits for room while a consumer waits for a message.
-// (A consumer alone may wait in vain: what it waits for may have gone with the dead.)
-bool survivors_are_stuck(const History& history, const Contract& contract) {
-  return contract.when_full == WhenFull::blocks && contract.fan_out == FanOut::any_consumer &&
-         waits_in(history, Op::send) && waits_in(history, Op::receive);
-}
-
 // What the history alone does not show.
-void add_controlled(const schedule::Session& session, Ending ending, const History& history,
-                    const Contract& contract, Judgement& judgement) {
+void add_controlled(const schedule::Session& session, Ending ending, Judgement& judgement) {
   const std::string said = session.state().said;
   const bool nobody_killed = session.state().killed_lanes == 0;
   switch (ending) {
@@ -77,14 +56,6 @@ void add_controlled(const schedule::Session& session, Ending ending, const Histo
                       "every lane waits, and nothing will wake any: " + all_waiting(session),
                       "somebody completes an operation"));
       }
-      if (!nobody_killed && violation_of(judgement) == nullptr &&
-          survivors_are_stuck(history, contract)) {
-        judgement.findings.push_back(
-            violation(Promise::deadlock, "survivors of a death go on", "survivors stuck",
-                      "after a death a sender waits for room and a consumer for a message: " +
-                          all_waiting(session),
-                      "the survivors' operations complete"));
-      }
       break;
     default:
       break;
@@ -104,7 +75,16 @@ Judgement ScheduleJudge::judge_afresh(const schedule::Session& session, Ending e
   // A race or a stray access cuts the schedule short: what is missing then is nobody's fault.
   const bool cut = ending == Ending::race || ending == Ending::misuse || ending == Ending::livelock;
   if (!cut) judgement = check({history, contract_, scenario_});
-  add_controlled(session, ending, history, contract_, judgement);
+  // A hostile peer may have anything delivered, or nothing, and who waits for it may wait in vain,
+  // be it in a loop; it must not take the others down.
+  const bool hostile = session.state().hostile;
+  if (hostile) {
+    std::erase_if(judgement.findings, [](const Finding& finding) {
+      return finding.promise != Promise::crash && finding.promise != Promise::leaks;
+    });
+  }
+  const bool waits = hostile && (ending == Ending::deadlock || ending == Ending::livelock);
+  if (!waits) add_controlled(session, ending, judgement);
   return judgement;
 }
 

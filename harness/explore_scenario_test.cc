@@ -128,6 +128,11 @@ void timed(Scenario& s) {
   s.burst = 1, s.burst_pause_us = 500'000;
   s.receive_deadlines = {.at_permille = 1000, .at_us = 1000};
 }
+// It comes when the first was killed, at whatever point.
+void with_a_successor(Scenario& s) {
+  s.producers = 2, s.late_producers = 1;
+  s.faults.producer_kills = 1;
+}
 void repeating(Scenario& s) { s.messages = 9, s.repeat_permille = 500; }
 
 const std::map<std::string_view, Crime> crimes = {
@@ -150,6 +155,8 @@ const std::map<std::string_view, Crime> crimes = {
     {"canary_crash", {Promise::crash, "", several}},
     {"canary_leak", {Promise::leaks, "", several}},
     {"canary_fire_unchanged", {Promise::latest_value, "fired without change", repeating}},
+    // The free engine sees at once that all stand still; here the sender is seen asleep for long.
+    {"canary_orphan", {Promise::refusal, "sender asleep", with_a_successor}},
     {"canary_stale", {Promise::latest_value, "", several}},
 };
 
@@ -158,6 +165,12 @@ std::vector<Trial> trials_for(const Registration& canary, void (*adapt)(Scenario
   adapt(trial.scenario);
   EXPECT_EQ(scenario_faults(trial.scenario, canary.contract), std::vector<std::string>{});
   trial.backend = Backend::processes;
+  if (trial.scenario.faults.kills()) {
+    trial.kind = TrialKind::kill;
+    trial.late_lanes = schedule::LateLanes::succeed;
+    trial.kill_lanes = 1;
+    return {trial};
+  }
   trial.kind = TrialKind::exhaust;
   trial.bound = 1;
   Trial random = trial;
@@ -200,7 +213,9 @@ TEST(CanariesUnderControl, AreAllInTheTable) {
 TEST(CanariesUnderControl, TheSoundOneIsLeftAlone) {
   const Registration& canary = sut_transport("canary_none");
   for (const auto& [name, crime] : crimes) {
-    if (sut_transport(name).contract.delivery == Delivery::latest_value) continue;
+    const Contract& contract = sut_transport(name).contract;
+    // It is no value, and survives no death.
+    if (contract.delivery == Delivery::latest_value || contract.survives_producer_death) continue;
     const Outcome outcome = explore(canary, trials_for(canary, crime.adapt), {50'000, 200});
     EXPECT_FALSE(outcome.violation) << name << "'s: " << told(outcome);
     EXPECT_EQ(outcome.uncontrolled, "");
@@ -213,6 +228,8 @@ TEST(CanariesUnderControl, TheSoundOneIsLeftAlone) {
 std::vector<std::string> faulty(bool twins) {
   std::vector<std::string> names = names_of(Kind::faulty);
   std::erase_if(names, [&](const std::string& name) { return name.ends_with("_twin") != twins; });
+  // It takes seventeen lives to see; a schedule has eight lanes. `run` finds it.
+  if (!twins) std::erase(names, "slot_table_churn");
   return names;
 }
 

@@ -57,6 +57,42 @@ Campaign::Campaign(CampaignPlan plan, Instant now)
   }
 }
 
+void Campaign::begin(Instant now) {
+  const std::lock_guard lock(mutex_);
+  started_ = now;
+}
+
+void Campaign::count_controlled(std::size_t transport, const ControlledResult& result) {
+  const std::lock_guard lock(mutex_);
+  State& state = states_[transport];
+  state.tally.schedules = result.schedules;
+  state.tally.doubt = result.doubt;
+  if (!result.harness_failure.empty()) {
+    harness_failures_.push_back(
+        fmt::format("{}: under control: {}", state.tally.transport, result.harness_failure));
+    ++harness_failed_;
+  }
+  if (!result.failed()) return;
+  for (unsigned p = 0; p < promise_count; ++p) {
+    const auto promise = static_cast<Promise>(p);
+    if (to_string(promise) != result.promise) continue;
+    PromiseTally& tally = state.promises[promise];
+    tally.promise = promise;
+    tally.verdict = Verdict::violation;
+    tally.what = result.what;
+    tally.seed = seed_text(plan_.seed);
+    tally.bundle = result.bundle;
+  }
+  failures_.push_back({.transport = state.tally.transport,
+                       .fingerprint = result.fingerprint,
+                       .what = result.what,
+                       .seed = seed_text(plan_.seed),
+                       .bundle = result.bundle,
+                       .engine = "controlled"});
+  ++violations_;
+  if (plan_.fail_fast == FailFast::yes) stopped_ = true;
+}
+
 Case Campaign::make_case(std::size_t transport, std::uint64_t k) const {
   const Registration& registration = *plan_.transports[transport].registration;
   Case made{.transport = transport, .k = k};

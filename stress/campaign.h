@@ -27,6 +27,7 @@
 #include "stress/latency.h"
 #include "stress/selection.h"
 #include "stress/settings.h"
+#include "stress/under_control.h"
 
 namespace ipctorture {
 
@@ -74,6 +75,11 @@ enum class EngineFor : std::uint8_t { ordinary_cases, patient_cases };
 class Campaign {
  public:
   Campaign(CampaignPlan plan, Instant now);
+
+  // The free engine's time begins now, not at construction.
+  void begin(Instant now);
+  // What the controlled engine found of a transport, or did not (`failed()` is false).
+  void count_controlled(std::size_t transport, const ControlledResult& result);
 
   // The next case for an engine; nothing: there is no more for it (now and ever).
   std::optional<Case> next(EngineFor engine, Instant now);
@@ -128,7 +134,7 @@ class Campaign {
   TransportTally judged(const State& state, Machine machine) const;
 
   const CampaignPlan plan_;
-  const Instant started_;
+  Instant started_;
   const std::string started_text_;
   std::atomic<bool> stopped_{false};
   mutable std::mutex mutex_;

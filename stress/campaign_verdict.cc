@@ -8,6 +8,8 @@
 //  - unsupported: no scenario of it could run here. Where some could, the others are inconclusive.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "stress/campaign.h"
 
 namespace ipctorture {
@@ -51,7 +53,10 @@ void mark_unsupported(TransportTally& t, const std::map<Promise, PromiseTally>& 
 TransportTally Campaign::judged(const State& state, Machine machine) const {
   TransportTally t = state.tally;
   if (t.scenarios == 0 && t.unsupported_reason.empty()) t.unsupported_reason = state.refusal;
-  if (!t.unsupported_reason.empty() || t.scenarios == 0) {
+  const bool broken =
+      std::any_of(state.promises.begin(), state.promises.end(),
+                  [](const auto& one) { return one.second.verdict == Verdict::violation; });
+  if (!broken && (!t.unsupported_reason.empty() || t.scenarios == 0)) {
     mark_unsupported(t, state.promises);
     return t;
   }

@@ -42,6 +42,7 @@ const std::map<std::string_view, Crime> expected = {
     {"canary_crash", {Promise::crash}},
     {"canary_leak", {Promise::leaks}},
     {"canary_fire_unchanged", {Promise::latest_value, "fired without change"}},
+    {"canary_orphan", {Promise::deadlock, "survivors stuck"}},
     {"canary_stale", {Promise::latest_value}},
 };
 

@@ -62,6 +62,15 @@ constexpr const char* explore_footer =
     "The harness decides which process takes the next step, at every access to shared memory and\n"
     "every system call. A failure replays step by step: ipctorture replay BUNDLE.";
 
+constexpr const char* score_footer =
+    "Examples:\n"
+    "  ipctorture score lost_wakeup         one bug and its twin, up to 10 minutes\n"
+    "  ipctorture score --seeds 1 --time 10s --twin-time 3s\n"
+    "\n"
+    "Each run is `ipctorture run NAME` as a user would start it. Exit codes: 0 every bug was "
+    "caught\n"
+    "on four of five seeds and no twin blamed, 1 otherwise.";
+
 // What the parser fills; the verbs read it afterwards.
 struct Parsed {
   Settings settings;
@@ -86,6 +95,7 @@ class Parser {
     add_list();
     add_on_bundles();
     add_doctor();
+    add_score();
     worker_ = app_.add_subcommand("worker", "")->group("");  // started by `run --launch exec` only
   }
 
@@ -146,13 +156,14 @@ class Parser {
   void add_list();
   void add_on_bundles();
   void add_doctor();
+  void add_score();
 
   CLI::App app_;
   Parsed parsed_;
   const ControlledVerbs controlled_;
   CLI::App *run_ = nullptr, *explore_ = nullptr, *regress_ = nullptr, *list_ = nullptr,
            *replay_ = nullptr, *recheck_ = nullptr, *explain_ = nullptr, *doctor_ = nullptr,
-           *worker_ = nullptr;
+           *score_ = nullptr, *worker_ = nullptr;
 };
 
 void Parser::add_run() {
@@ -167,8 +178,11 @@ void Parser::add_run() {
   setting(run_, "case", "K", "case number K alone, whatever the budget; a run names it", "Budget");
   setting(run_, "shard", "I/N", "only every N-th case, beginning with the I-th", "Budget");
   setting(run_, "jobs", "N", "scenarios at once [number of cores]", "Budget");
+  setting(run_, "control", "PERCENT",
+          "of the time for `explore`, which decides who takes the next step [40; 0: none]",
+          "Budget");
   setting(run_, "hand-over", "TIME",
-          "look for what failed under control, so that it replays step by step [60s; 0s: not]",
+          "more of that for what only the kernel's schedule broke, for an exact replay [60s]",
           "Budget");
   setting(run_, "launch", "HOW", "only fork, or only exec (separate programs)", "Budget");
   toggle(run_, "fail-fast", "end at the first violation", "Budget");
@@ -244,6 +258,20 @@ void Parser::add_doctor() {
   doctor_->footer("Exit codes: 0 nothing is lacking, 69 something is.");
 }
 
+void Parser::add_score() {
+  score_ = add_verb("score", "Measure what the tool finds: planted bugs and their correct twins");
+  score_->footer(score_footer);
+  add_selection(score_);
+  setting(score_, "time", "TIME", "of each run of a bug, at the most [60s]", "Budget");
+  setting(score_, "twin-time", "TIME", "of each run of a correct twin [as --time]", "Budget");
+  setting(score_, "seeds", "N", "runs of each [5]", "Budget");
+  setting(score_, "seed", "g1:HEX", "that the runs' seeds are made of [always the same]", "Budget");
+  setting(score_, "page", "FILE", "also write the page of docs/scoreboard.md", "Output");
+  setting(score_, "out", "DIR", "where bundles go [ipctorture-out/<run>/, and latest]", "Output");
+  toggle(score_, "json", "JSON lines instead of text", "Output");
+  toggle(score_, "quiet", "no progress", "Output");
+}
+
 std::string Parser::names_of_verbs() const {
   std::string names;
   for (const CLI::App* verb : app_.get_subcommands({})) {
@@ -308,6 +336,7 @@ ExitCode Parser::run_verb(char** argv) {
   }
   if (verb == run_ && parsed_.selection.bench) return run_bench(settings, parsed_.selection);
   if (verb == run_) return run_campaign(settings, parsed_.selection);
+  if (verb == score_) return score(settings, parsed_.selection);
   if (verb == list_) return list_transports(settings, parsed_.selection);
   if (verb == explore_) {
     return controlled_.explore ? controlled_.explore(settings, parsed_.selection) : hand_over(argv);

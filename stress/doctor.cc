@@ -35,7 +35,7 @@ std::vector<CheckupItem> check_up_transports() {
                           .message_max = registration.contract.message_max};
     CheckupItem item{.name = fmt::format("transport {}", registration.name), .found = "can run"};
     try {
-      const std::string why = registration.make(options, {})->unsupported();
+      const std::string why = registration.build(options, {})->unsupported();
       if (!why.empty()) item = {item.name, State::lacking, why, ""};
     } catch (const std::exception& error) {
       item = {item.name, State::lacking, error.what(), ""};

@@ -66,6 +66,7 @@ class EngineRoom {
 
   Engine& engine(unsigned index) { return *engines_[index]; }
   unsigned size() const { return static_cast<unsigned>(engines_.size()); }
+  const std::atomic<bool>& interrupted_flag() const { return interrupted_; }
   bool interrupted() const { return interrupted_.load(std::memory_order_relaxed); }
   ExitCode exit_code() const { return watch_->exit_code(); }
   const CleanReport& cleaned() const { return cleaned_; }

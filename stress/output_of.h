@@ -1,13 +1,24 @@
 // Another program's standard output: no shell in between, its standard error thrown away.
+//
+// It starts with no signal blocked, is found by PATH when the first word has no slash, and is told
+// to end (SIGTERM) when the calling thread ends, or by SIGINT when `stop` is set meanwhile; it is
+// waited for all the same.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ipctorture {
 
-// Empty when it cannot be started; at most 4 MiB. It starts with no signal blocked, and is found by
-// PATH when the first word has no slash.
-std::string output_of(const std::vector<std::string>& command);
+// Empty when it cannot be started; at most 4 MiB.
+std::string output_of(const std::vector<std::string>& command,
+                      const std::atomic<bool>* stop = nullptr);
+// Line by line, as they come, without their ends; lines above 1 MiB are left out.
+void for_each_line(const std::vector<std::string>& command,
+                   const std::function<void(std::string_view)>& hear,
+                   const std::atomic<bool>* stop = nullptr);
 
 }  // namespace ipctorture

@@ -22,17 +22,19 @@
 #include "harness/run_scenario.h"
 #include "stress/campaign.h"
 #include "stress/engine_room.h"
-#include "stress/hand_over.h"
 #include "stress/machine_load.h"
-#include "stress/output_of.h"
 #include "stress/run_output.h"
 #include "stress/terminal.h"
+#include "stress/under_control.h"
 #include "stress/verbs.h"
 
 namespace ipctorture {
 namespace {
 
 constexpr std::int64_t hand_over_ns = 60'000'000'000;  // of each transport that failed
+constexpr unsigned control_percent = 40;
+// What the controlled engine finds at all, it mostly finds at once.
+constexpr std::int64_t first_slice_ns = 2'500'000'000;
 constexpr std::int64_t default_time_ns = 60'000'000'000;
 constexpr unsigned patient_engines_max = 6;
 constexpr unsigned jobs_max = 64;
@@ -70,16 +72,29 @@ CampaignPlan read_plan(const Settings& settings, const Selection& selection) {
 
 std::string case_line(const Case& one) {
   const Scenario& s = one.scenario;
-  return fmt::format("  case {}: {} {}x{}, {} messages each, up to {} B, {}{}\n", one.k,
+  const std::string faults = fault_words(s.faults);
+  return fmt::format("  case {}: {} {}x{}, {} messages each, up to {} B, {}{}{}{}\n", one.k,
                      to_string(s.workload), s.producers, s.consumers, s.messages,
                      s.largest_message(), to_string(s.launch),
-                     one.k == 1 ? ", patient: waits for the progress bound" : "");
+                     one.k == 1 ? ", patient: waits for the progress bound" : "",
+                     faults.empty() ? "" : "; faults: ", faults);
 }
 
 std::string budget_text(const CampaignPlan& plan) {
   if (plan.only_case > 0) return fmt::format("case {} alone", plan.only_case);
   if (plan.time_ns > 0) return human_duration(plan.time_ns) + " in all";
   return fmt::format("{} scenarios each", plan.runs);
+}
+
+// The share of a run's time that is the controlled engine's; of a run that is counted in scenarios,
+// or a part of one, it has none.
+std::int64_t controlled_ns(const Settings& settings, const CampaignPlan& plan) {
+  const auto setting = settings.find("control");
+  const std::uint64_t percent = setting ? parse_count(*setting, 0, 100) : control_percent;
+  const bool whole = plan.only_case == 0 && plan.shard.index == 1 && plan.launch != Launch::exec;
+  if (plan.time_ns == 0 || !whole || !UnderControl::available()) return 0;
+  return plan.time_ns * static_cast<std::int64_t>(percent) / 100 /
+         static_cast<std::int64_t>(plan.transports.size());
 }
 
 // What would be run: the transports and their first cases, which depend on the seed alone.
@@ -117,20 +132,27 @@ void refuse_unwritable(const Settings::Value& file) {
 // A campaign at work: one thread per engine, and the main thread to tell about it.
 class Run {
  public:
-  Run(CampaignPlan plan, unsigned jobs, const Settings& settings)
+  // `controlled_ns`: of the plan's time, for each transport.
+  Run(CampaignPlan plan, std::int64_t controlled_ns, unsigned jobs, const Settings& settings)
       : settings_(settings),
         terminal_(this_terminal(settings)),
         json_(settings.on("json")),
         output_(settings.text_or("out", "")),
         jobs_(jobs),
         start_(describe_start(plan)),
+        controlled_ns_(controlled_ns),
         progress_(terminal_.progress, terminal_.progress_width, print_note),
         room_(jobs + std::min<unsigned>(patient_engines_max,
                                         static_cast<unsigned>(plan.transports.size()))),
-        campaign_(std::move(plan), monotonic_now()) {}
+        control_(output_.path(), plan.seed, jobs, room_.interrupted_flag()),
+        campaign_(without(std::move(plan), controlled_ns), monotonic_now()) {}
 
   ExitCode go() {
     tell_start();
+    begun_ = monotonic_now();
+    const std::int64_t first = std::min(first_slice_ns, controlled_ns_);
+    explore(first);
+    campaign_.begin(monotonic_now());
     const auto load_before = cpu_use();
     std::vector<std::thread> threads;
     threads.reserve(room_.size());
@@ -138,6 +160,7 @@ class Run {
     watch();
     for (std::thread& thread : threads) thread.join();
     const auto load_after = cpu_use();
+    explore(controlled_ns_ - first);
     make_exact();
     unsigned others = 0;
     if (load_before && load_after) others = others_permille(*load_before, *load_after);
@@ -145,6 +168,11 @@ class Run {
   }
 
  private:
+  static CampaignPlan without(CampaignPlan plan, std::int64_t controlled_ns) {
+    plan.time_ns -= controlled_ns * static_cast<std::int64_t>(plan.transports.size());
+    return plan;
+  }
+
   CampaignStart describe_start(const CampaignPlan& plan) const {
     CampaignStart start{.seed = seed_text(plan.seed),
                         .version = version_text,
@@ -210,12 +238,32 @@ class Run {
       lock.unlock();
       if (room_.interrupted()) campaign_.stop();
       tell_failures();
-      progress_.update(campaign_.progress(monotonic_now()), monotonic_now());
+      show_progress();
       lock.lock();
     }
     lock.unlock();
     tell_failures();
     progress_.clear();
+  }
+
+  void show_progress() {
+    ProgressState state = campaign_.progress(monotonic_now());
+    state.elapsed_ns = monotonic_now() - begun_;
+    if (state.total_ns > 0) state.total_ns = static_cast<std::int64_t>(start_.seconds * 1e9);
+    progress_.update(state, monotonic_now());
+  }
+
+  // A slice of each transport's share, in turn.
+  void explore(std::int64_t slice_ns) {
+    for (std::size_t i = 0; i < start_.transports.size() && slice_ns > 0; ++i) {
+      const std::string& name = start_.transports[i];
+      if (room_.interrupted() || campaign_.stopped()) break;
+      const bool failed_before = control_.of(name).failed();
+      if (failed_before) continue;
+      campaign_.count_controlled(i, control_.explore(name, slice_ns));
+      tell_failures();
+      show_progress();
+    }
   }
 
   void record(const std::string& line) {
@@ -264,26 +312,23 @@ class Run {
     const auto setting = settings_.find("hand-over");
     const bool never = setting && (setting->text == "0" || setting->text == "0s");
     const std::int64_t time_ns = never ? 0 : setting ? parse_duration_ns(*setting) : hand_over_ns;
-    if (time_ns == 0 || ::access(explorer_path().c_str(), X_OK) != 0) return;
+    if (time_ns == 0 || !UnderControl::available()) return;
     for (const std::string& transport : failed_) {
       if (room_.interrupted()) return;
+      if (control_.of(transport).failed()) continue;
       print_note(fmt::format("ipctorture: looking for {} under control, for up to {}\n", transport,
                              human_duration(time_ns)));
-      const std::string output = output_of({explorer_path(), "explore", transport, "--time",
-                                            fmt::format("{}ms", time_ns / 1'000'000), "--json",
-                                            "--quiet", "--out", output_.path() + "/exact"});
-      const auto json = nlohmann::ordered_json::parse(output, nullptr, false);
-      if (!json.is_object() || !json.contains("failure")) continue;
-      const std::string bundle = json["failure"].value("bundle", "");
+      const ControlledResult& result = control_.explore(transport, time_ns);
+      if (!result.failed()) continue;
       record(json_line({{"schema", json_lines_schema},
                         {"event", "exact"},
                         {"transport", transport},
-                        {"fingerprint", json["failure"].value("fingerprint", "")},
-                        {"bundle", bundle}}));
+                        {"fingerprint", result.fingerprint},
+                        {"bundle", result.bundle}}));
       if (json_) continue;
       print_result(fmt::format("{} under control: {}\n  {}\n", transport,
-                               presentable(json["failure"].value("what", ""), 400),
-                               replay_line(terminal_.results.program, bundle)));
+                               presentable(result.what, 400),
+                               replay_line(terminal_.results.program, result.bundle)));
     }
   }
 
@@ -320,9 +365,12 @@ class Run {
   RunOutput output_;
   const unsigned jobs_;
   const CampaignStart start_;
+  const std::int64_t controlled_ns_;
   Progress progress_;
   EngineRoom room_;
+  UnderControl control_;
   Campaign campaign_;
+  Instant begun_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
   unsigned finished_ = 0;
@@ -346,7 +394,8 @@ ExitCode run_campaign(const Settings& settings, const Selection& selection) {
     return ExitCode::pass;
   }
   if (const auto junit = settings.find("junit")) refuse_unwritable(*junit);
-  return Run(std::move(plan), jobs, settings).go();
+  const std::int64_t controlled = controlled_ns(settings, plan);
+  return Run(std::move(plan), controlled, jobs, settings).go();
 }
 
 }  // namespace ipctorture

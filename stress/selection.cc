@@ -19,6 +19,7 @@ const Registration& named(const std::string& name, const std::vector<Registratio
   for (const Registration& registration : all) {
     if (registration.name == name) return registration;
   }
+  if (const Registration* mutant = find_registration(name)) return *mutant;
   std::vector<std::string> known;
   known.reserve(all.size());
   for (const Registration& registration : all) known.emplace_back(registration.name);
@@ -67,6 +68,9 @@ std::vector<Selected> select_transports(const SelectionRequest& request,
   for (const Registration& registration : all) {
     const auto found = chosen.find(&registration);
     if (found != chosen.end()) selected.push_back({found->first, found->second});
+  }
+  for (const auto& [registration, asked] : chosen) {
+    if (registration->mutation != Mutation::none) selected.push_back({registration, asked});
   }
   return selected;
 }

@@ -30,6 +30,8 @@ bool is_controlled_bundle(const std::string& path);
 ExitCode recheck(const Settings& settings, const std::string& path);
 ExitCode explain_bundle(const Settings& settings, const std::string& path);
 
+ExitCode score(const Settings& settings, const Selection& selection);
+
 enum class Clean : unsigned char { no, yes };
 ExitCode doctor(const Settings& settings, Clean clean);
 

@@ -42,6 +42,7 @@ enum class Flaw {
   crash,           // the 5th receive of a consumer dies of a null pointer
   leak,            // every attach forgets a descriptor, destroy() a file
   fire_unchanged,  // latest value: wakes for identical content
+  orphan,          // who sends first keeps the right to, beyond its death
   stale,           // latest value: every 3rd receive returns the value before
 };
 
@@ -59,6 +60,8 @@ struct Shared {
   std::uint64_t head, tail;            // taken, put
   std::uint64_t accepted;
   std::uint32_t producers_closed;
+  std::uint32_t producers_seen;
+  std::uint32_t owner;  // number of the producer with the right to send; 0: nobody's
   Slot slots[capacity_max];
 };
 
@@ -81,6 +84,10 @@ class CanaryEndpoint final : public Endpoint {
   CanaryEndpoint(SharedMapping mapping, const Options& options, Role role)
       : mapping_(std::move(mapping)), options_(options), role_(role) {
     if (is_value(flaw)) seen_ = 0;
+    if (flaw == Flaw::orphan && role == Role::producer) {
+      const Lock lock(shared());
+      number_ = ++shared().producers_seen;
+    }
     if (flaw == Flaw::leak) (void)!::open("/dev/null", O_RDONLY | O_CLOEXEC);
   }
 
@@ -111,6 +118,7 @@ class CanaryEndpoint final : public Endpoint {
       {
         const Lock lock(shared());
         ++shared().producers_closed;
+        shared().owner = 0;
       }
       wake();
     }
@@ -158,6 +166,8 @@ class CanaryEndpoint final : public Endpoint {
       Shared& s = shared();
       const std::uint64_t limit = flaw == Flaw::false_full ? capacity() - 1 : capacity();
       if (!is_value(flaw) && s.tail - s.head >= limit) return IoResult::of(Outcome::full);
+      if (flaw == Flaw::orphan && s.owner == 0) s.owner = number_;
+      if (flaw == Flaw::orphan && s.owner != number_) return IoResult::of(Outcome::full);
       if (flaw == Flaw::refuse && s.accepted >= 5) return IoResult::of(Outcome::full);
       const std::uint64_t count = ++s.accepted;
       if (flaw == Flaw::lose && count % 7 == 0) return IoResult::sent();
@@ -226,6 +236,7 @@ class CanaryEndpoint final : public Endpoint {
   SharedMapping mapping_;
   const Options& options_;
   Role role_;
+  std::uint32_t number_ = 0;  // among the producers that there were
   std::uint64_t receives_ = 0;
   std::uint64_t seen_ = 0;
   std::uint32_t last_size_ = 0;
@@ -287,6 +298,10 @@ constexpr Contract queue_contract(Flaw flaw) {
     contract.ordering = Ordering::none;
     contract.overtakes_max = 4;
   }
+  if (flaw == Flaw::orphan) {
+    contract.producers_max = 1;
+    contract.survives_producer_death = true;
+  }
   return contract;
 }
 
@@ -331,6 +346,7 @@ const Registered registered[] = {
     Registered(canary<Flaw::crash>("canary_crash", "dies at the 5th receive")),
     Registered(canary<Flaw::leak>("canary_leak", "forgets descriptors and a file")),
     Registered(canary<Flaw::fire_unchanged>("canary_fire_unchanged", "fires without a change")),
+    Registered(canary<Flaw::orphan>("canary_orphan", "obeys the dead: no successor may send")),
     Registered(canary<Flaw::stale>("canary_stale", "returns a value older than seen")),
 };
 

@@ -10,22 +10,29 @@ set(ipctorture_controlled_options
   "$<$<CXX_COMPILER_ID:Clang>:SHELL:-mllvm -tsan-instrument-func-entry-exit=0>"
   "$<$<CXX_COMPILER_ID:GNU>:--param=tsan-instrument-func-entry-exit=0>")
 
-function(ipctorture_add_explorer name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
-  set(border ${CMAKE_CURRENT_BINARY_DIR}/${name}-sut.map)
-  file(WRITE ${border} "{ global: ipctorture_sut_*; local: *; };\n")
-  add_library(${name}-sut SHARED ${arg_UNPARSED_ARGUMENTS})
-  target_compile_options(${name}-sut PRIVATE ${ipctorture_controlled_options})
-  target_compile_definitions(${name}-sut PRIVATE IPCTORTURE_CONTROLLED)
-  target_link_libraries(${name}-sut PRIVATE
+# ipctorture_add_instrumented(NAME BORDER SOURCES... LINK library...): the shared object alone; BORDER is the pattern
+# of the symbols that it shows.
+function(ipctorture_add_instrumented name border_symbols)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "LINK")
+  set(border ${CMAKE_CURRENT_BINARY_DIR}/${name}.map)
+  file(WRITE ${border} "{ global: ${border_symbols}; local: *; };\n")
+  add_library(${name} SHARED ${arg_UNPARSED_ARGUMENTS})
+  target_compile_options(${name} PRIVATE ${ipctorture_controlled_options})
+  target_compile_definitions(${name} PRIVATE IPCTORTURE_CONTROLLED)
+  target_link_libraries(${name} PRIVATE
     "$<LINK_LIBRARY:WHOLE_ARCHIVE,ipctorture::controlled>" ${arg_LINK})
   # What the executable defines is undefined here. Copies and comparisons are wrapped: the compilers leave them as
   # plain calls.
   # Bound at once: a snapshot puts its variables back, and addresses found meanwhile would go with them.
-  target_link_options(${name}-sut PRIVATE -Wl,-z,undefs -Wl,-z,now -Wl,-z,relro -Wl,--version-script=${border}
+  target_link_options(${name} PRIVATE -Wl,-z,undefs -Wl,-z,now -Wl,-z,relro -Wl,--version-script=${border}
     -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset,--wrap=memcmp,--wrap=bcmp,--wrap=memchr
     -Wl,--wrap=strlen,--wrap=strcmp,--wrap=strncmp,--wrap=strcpy,--wrap=stpcpy,--wrap=strncpy,--wrap=strcat)
-  set_target_properties(${name}-sut PROPERTIES PREFIX "" LINK_DEPENDS ${border})
+  set_target_properties(${name} PROPERTIES PREFIX "" LINK_DEPENDS ${border})
+endfunction()
+
+function(ipctorture_add_explorer name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
+  ipctorture_add_instrumented(${name}-sut "ipctorture_sut_*" ${arg_UNPARSED_ARGUMENTS} LINK ${arg_LINK})
 
   file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${name}-main.cc.in "// main() comes from ipctorture::explore_main.\n")
   configure_file(${CMAKE_CURRENT_BINARY_DIR}/${name}-main.cc.in ${CMAKE_CURRENT_BINARY_DIR}/${name}-main.cc COPYONLY)

@@ -38,11 +38,14 @@ foreach(name base transport history scenario work launch check shrink report)
 endforeach()
 # The controlled engine defines the C library's calls: in a program of its own, with a shared object to control.
 if(TARGET ipctorture-explore)
-  file(GLOB schedule_tests CONFIGURE_DEPENDS harness/schedule/*_test.cc harness/explore_scenario_test.cc)
+  file(GLOB schedule_tests CONFIGURE_DEPENDS harness/schedule/*_test.cc harness/schedule/calls/*_test.cc
+       harness/explore_scenario_test.cc)
   if(schedule_tests)
+    file(GLOB planted CONFIGURE_DEPENDS harness/schedule/planted/*.cc)
+    ipctorture_add_instrumented(ipctorture-planted-sut "ipctorture_planted_*" ${planted})
     test_program(test_schedule ${schedule_tests}
                  LIBRARIES ipctorture_explore_scenario "$<LINK_LIBRARY:WHOLE_ARCHIVE,ipctorture_schedule>"
-                 ipctorture-explore-sut GTest::gtest_main ${CMAKE_DL_LIBS})
+                 ipctorture-explore-sut ipctorture-planted-sut GTest::gtest_main ${CMAKE_DL_LIBS})
     target_link_options(test_schedule PRIVATE -rdynamic)
     set_target_properties(test_schedule PROPERTIES BUILD_RPATH "$ORIGIN")
   endif()

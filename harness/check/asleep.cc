@@ -1,10 +1,15 @@
 #include "harness/check/asleep.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <tuple>
 
 namespace ipctorture {
 namespace {
+
+constexpr std::size_t frames_told = 4;
+constexpr std::size_t frame_name_max = 60;
 
 constexpr Stamp long_part =
     10;  // a lane awake in one operation for bound / long_part explains a wait
@@ -36,6 +41,32 @@ void add_awake_parts(const Subject& subject, const std::vector<Sleep>& all, Even
 }
 
 }  // namespace
+
+// Of a stack, a line "#N ADDRESS NAME(ARGUMENTS)" per frame, the names of the innermost frames; of
+// any other text its first line.
+std::string innermost(std::string_view text) {
+  std::string names;
+  std::size_t told = 0;
+  while (told < frames_told && text.starts_with('#')) {
+    std::string frame(text.substr(0, text.find('\n')));
+    text.remove_prefix(std::min(frame.size() + 1, text.size()));
+    if (const auto address = frame.find("0x"); address != std::string::npos) {
+      frame.erase(0, frame.find_first_not_of(' ', frame.find(' ', address)));
+    }
+    for (const std::string_view scope : {"(anonymous namespace)::", "ipctorture::"}) {
+      for (std::size_t at; (at = frame.find(scope)) != std::string::npos;) {
+        frame.erase(at, scope.size());
+      }
+    }
+    std::size_t arguments = frame.find('(');
+    while (arguments != std::string::npos && arguments > 0 && frame[arguments - 1] == '<') {
+      arguments = frame.find('(', arguments + 1);  // a template's argument: <(Flaw)5>
+    }
+    frame.resize(std::min({frame.size(), arguments, frame_name_max}));
+    names += fmt::format("{}{}", told++ == 0 ? "#0 " : " < ", frame);
+  }
+  return told > 0 ? names : std::string(text.substr(0, text.find('\n')));
+}
 
 std::optional<EventRef> operation_at(const Subject& subject, unsigned lane, Stamp from, Stamp to) {
   const auto records = subject.history.lanes[lane].records;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "harness/check/oracles.h"
@@ -16,6 +18,9 @@ struct Sleep {
 };
 // All sleeps inside operations; evidence that touches within one operation is joined.
 std::vector<Sleep> sleeps(const Subject& subject);
+
+// Of a stack the innermost frames, of any other text its first line.
+std::string innermost(std::string_view text);
 
 // The operation that the lane was in throughout from..to, if it was in one.
 std::optional<EventRef> operation_at(const Subject& subject, unsigned lane, Stamp from, Stamp to);

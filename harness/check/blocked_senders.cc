@@ -109,6 +109,11 @@ class SenderJudge {
     return fits > 0 && r.size > fits && r.mode() == DeadlineMode::now;
   }
 
+  // Who may not wait and was kept from looking, by a lock say, does not say that there is no room.
+  static bool could_not_look(const Record& r) {
+    return r.mode() == DeadlineMode::now && r.result() == Outcome::timed_out;
+  }
+
   // The sender's unbroken rows of refusals.
   void judge_refused(const ProducerSide& side, Finding& finding) {
     const auto records = subject_.history.lanes[side.lane].records;
@@ -117,7 +122,7 @@ class SenderJudge {
     for (std::uint64_t i = 0; i < records.size(); ++i) {
       const Record& r = records[i];
       if (r.op() != Op::send || r.channel() != channel_.channel) continue;
-      if (may_never_fit(r)) continue;
+      if (may_never_fit(r) || could_not_look(r)) continue;
       const bool refused = r.result() == Outcome::full || r.result() == Outcome::timed_out;
       if (refused) {
         if (row++ == 0) first = {side.lane, i};

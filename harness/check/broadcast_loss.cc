@@ -103,7 +103,7 @@ class ConsumerLoss {
               .witness = {at}});
       return false;
     }
-    if (owed_ > missed_) {
+    if (owed_ > missed_ + subject_.may_be_gone()) {
       charge(
           finding, Verdict::violation,
           {.symptom = may_miss_ ? "unreported" : "lost",
@@ -167,7 +167,8 @@ class ConsumerLoss {
       overreported(proof, possible_ + later, finding);
       return;
     }
-    if (owed_ <= missed_ + side_.unknown || owed_ == owed_before) return;
+    const std::uint64_t excused = missed_ + side_.unknown + subject_.may_be_gone();
+    if (owed_ <= excused || owed_ == owed_before) return;
     Charge c{.symptom = "lost",
              .what = fmt::format("{} never received {}{}; {}", subject_.lane(side_.lane),
                                  first_name_, and_more(owed_ - missed_),

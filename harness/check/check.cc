@@ -47,6 +47,17 @@ void doubt_what_was_broken_off(const Subject& subject, Finding& finding) {
          {.symptom = "broken off", .what = why, .legal = "the scenario is carried through"});
 }
 
+// Those who outlived a death and wait for each other: said when nothing else is wrong, for it may
+// show as something else as well.
+void look_at_survivors(const Subject& subject, Judgement& judgement) {
+  if (judgement.verdict() == Verdict::violation) return;
+  for (Finding& finding : judgement.findings) {
+    if (finding.promise != Promise::deadlock) continue;
+    judge_survivors(subject, finding);
+    order_witness(subject, finding);
+  }
+}
+
 }  // namespace
 
 bool promise_applies(Promise promise, const Contract& contract) {
@@ -79,6 +90,7 @@ Judgement check(const CheckInput& input) {
     order_witness(subject, finding);
     judgement.findings.push_back(std::move(finding));
   }
+  look_at_survivors(subject, judgement);
   judgement.fairness = measure_fairness(subject);
   return judgement;
 }

@@ -2,10 +2,11 @@
 // that has no deadline.
 //
 // The worker notes an overrun, and for how long its thread was runnable but did not run meanwhile
-// (/proc/self/schedstat); that, and what the machine as a whole stood still, is taken off before
-// the rest is blamed on the transport: sound up to the granularity of those counters. On a loaded
-// machine an overrun is inconclusive. An operation with a deadline that never returned counts when
-// the watchdog saw it asleep for longer than the deadline can have been ahead, and the slack.
+// (/proc/self/schedstat); that, what the machine as a whole stood still, and what the harness held
+// the worker itself, is taken off before the rest is blamed on the transport: sound up to the
+// granularity of those counters. On a loaded machine an overrun is inconclusive. An operation with
+// a deadline that never returned counts when the watchdog saw it asleep for longer than the
+// deadline can have been ahead, and the slack.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,7 +24,7 @@ double stalled_ms(const Subject& subject, unsigned lane, Stamp from, Stamp to) {
                         (e.fact == Fact::starved && e.lane == static_cast<int>(lane));
     if (counts && e.from <= to && e.to >= from) ms += static_cast<double>(e.value) / 1e6;
   }
-  return ms;
+  return ms + subject.time.ms(subject.time.held(lane, from, to));
 }
 
 void charge_overrun(const Subject& subject, Finding& finding, EventRef ref, double overrun_ms) {
@@ -52,8 +53,10 @@ void judge_late(const Subject& subject, const ChannelIndex& channel, const Side&
                        r.channel() == channel.channel && r.mode() != DeadlineMode::never;
     if (!timed) continue;
     const double overrun = static_cast<double>(records[note].message) / 1e6;
+    // The worker looks at the clock before it begins the record, and again after it.
+    const Stamp since = at > 0 ? records[at - 1].returned : r.invoked;
     const double waited = static_cast<double>(records[note].size) / 1e3 +
-                          stalled_ms(subject, side.lane, r.invoked, r.returned);
+                          stalled_ms(subject, side.lane, since, records[note].invoked);
     if (overrun - waited <= subject.contract.deadline_slack_ms) continue;
     charge_overrun(subject, finding, {side.lane, at}, overrun);
   }

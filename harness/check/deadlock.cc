@@ -12,7 +12,8 @@
 //   attach, close  these never wait for each other without end; one that returned was only slow;
 //   closed      all producers had closed, all was received, and a consumer waited on.
 // Otherwise nothing is owed: with a transport that may lose messages that is a pass, else the
-// verdict is inconclusive, saying so.
+// verdict is inconclusive, saying so. After a death that others outlived nothing is owed either for
+// as many messages as it may have taken along; survivors.cc says who is owed something then.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,35 +23,6 @@
 
 namespace ipctorture {
 namespace {
-
-constexpr std::size_t frames_told = 4;
-constexpr std::size_t frame_name_max = 60;
-
-// Of a stack, a line "#N ADDRESS NAME(ARGUMENTS)" per frame, the names of the innermost frames; of
-// any other text its first line.
-std::string innermost(std::string_view text) {
-  std::string names;
-  std::size_t told = 0;
-  while (told < frames_told && text.starts_with('#')) {
-    std::string frame(text.substr(0, text.find('\n')));
-    text.remove_prefix(std::min(frame.size() + 1, text.size()));
-    if (const auto address = frame.find("0x"); address != std::string::npos) {
-      frame.erase(0, frame.find_first_not_of(' ', frame.find(' ', address)));
-    }
-    for (const std::string_view scope : {"(anonymous namespace)::", "ipctorture::"}) {
-      for (std::size_t at; (at = frame.find(scope)) != std::string::npos;) {
-        frame.erase(at, scope.size());
-      }
-    }
-    std::size_t arguments = frame.find('(');
-    while (arguments != std::string::npos && arguments > 0 && frame[arguments - 1] == '<') {
-      arguments = frame.find('(', arguments + 1);  // a template's argument: <(Flaw)5>
-    }
-    frame.resize(std::min({frame.size(), arguments, frame_name_max}));
-    names += fmt::format("{}{}", told++ == 0 ? "#0 " : " < ", frame);
-  }
-  return told > 0 ? names : std::string(text.substr(0, text.find('\n')));
-}
 
 class StandstillJudge {
  public:
@@ -75,7 +47,7 @@ class StandstillJudge {
     }
     const bool may_lose = subject_.contract.delivery != Delivery::exactly_once ||
                           subject_.contract.when_full == WhenFull::drops_newest;
-    if (may_lose) return;
+    if (may_lose || died_before()) return;
     charge(finding, Verdict::inconclusive,
            {.symptom = "standstill",
             .what = "nothing moved, but no operation was owed anything" + describe(),
@@ -97,6 +69,7 @@ class StandstillJudge {
         if (all_closed(channel)) return "though every producer has closed and all was received";
         return nullptr;
       case Op::send:
+        if (died_before()) return nullptr;
         if (channel.shared && consumers_live(channel)) {
           if (!anything_held(channel)) return "though everything accepted was received";
           if (receiver_waits(channel)) return "while a consumer of the same channel waits too";
@@ -105,6 +78,17 @@ class StandstillJudge {
       default:
         return nullptr;
     }
+  }
+
+  bool died_before() const {
+    const auto& deaths = subject_.time.deaths();
+    return std::any_of(deaths.begin(), deaths.end(),
+                       [this](const Death& d) { return d.to <= evidence_.to; });
+  }
+  // All that nobody received may be gone with the dead.
+  bool may_be_gone(const ChannelIndex& channel) const {
+    return died_before() &&
+           channel.outstanding + channel.lookalikes_missing <= subject_.may_be_gone();
   }
 
   bool accepted_by_then(const ChannelIndex& channel, unsigned p, std::uint64_t offset) const {
@@ -122,7 +106,7 @@ class StandstillJudge {
       return channel.received_record(m).returned > evidence_.to;
     }
     return subject_.contract.delivery == Delivery::exactly_once &&
-           subject_.contract.when_full != WhenFull::drops_newest;
+           subject_.contract.when_full != WhenFull::drops_newest && !may_be_gone(channel);
   }
   template <typename Predicate>
   bool any_held(const ChannelIndex& channel, Predicate predicate) const {
@@ -144,7 +128,7 @@ class StandstillJudge {
     const bool one_consumer = std::count_if(channel.consumers.begin(), channel.consumers.end(),
                                             [](const ConsumerSide& c) { return c.present; }) == 1;
     const bool bound = subject_.contract.fan_out == FanOut::bound_consumer && !one_consumer;
-    if (channel.lookalikes_missing > 0 && !bound) return true;
+    if (channel.lookalikes_missing > 0 && !bound && !may_be_gone(channel)) return true;
     return any_held(channel, [&](const SentMessage& m) {
       if (!bound) return true;
       if (m.has(SentMessage::delivered)) return channel.consumers[m.consumer].lane == receive.lane;
@@ -181,6 +165,7 @@ class StandstillJudge {
   // Has attached and not begun to leave.
   bool lives(const Side& side) const {
     if (!side.present || side.attach < 0) return false;
+    if (subject_.time.end_of(side.lane) < from_) return false;
     const auto records = subject_.history.lanes[side.lane].records;
     const Record& attach = records[static_cast<std::size_t>(side.attach)];
     if (attach.result() != Outcome::ok || attach.returned > from_) return false;
@@ -248,6 +233,21 @@ class StandstillJudge {
   std::vector<EventRef> waiting_;
 };
 
+// Each death that the contract survives, and that others outlived, was an occasion not to.
+void count_deaths(const Subject& subject, Finding& finding) {
+  for (const Death& death : subject.time.deaths()) {
+    const LaneHistory& lane = subject.history.lanes[death.lane];
+    const bool produces = lane.producer_on[0] >= 0;
+    if (!subject.survived(death.lane)) continue;
+    finding.tried_at(produces ? Term::outlives_producer : Term::outlives_consumer, 1);
+    const bool inside =
+        !lane.records.empty() && lane.records.back().open() &&
+        (lane.records.back().op() == Op::send || lane.records.back().op() == Op::receive);
+    if (!inside) continue;
+    finding.tried_at(produces ? Term::outlives_producer_inside : Term::outlives_consumer_inside, 1);
+  }
+}
+
 }  // namespace
 
 Finding check_deadlock(const Subject& subject) {
@@ -255,6 +255,7 @@ Finding check_deadlock(const Subject& subject) {
   for (const ChannelIndex& channel : subject.channels) {
     finding.tried_at(Term::keeps_moving, channel.accepted + channel.received);
   }
+  count_deaths(subject, finding);
   for (const Fact fact : {Fact::deadlocked, Fact::no_progress}) {
     for (const Evidence& e : subject.history.evidence) {
       if (e.fact != fact || finding.verdict == Verdict::violation) continue;

@@ -34,6 +34,7 @@ std::vector<Answer> answers(const Subject& subject, const ChannelIndex& channel,
     for (std::uint64_t i = 0; i < records.size(); ++i) {
       const Record& r = records[i];
       if (r.op() != op || r.channel() != channel.channel || r.result() != outcome) continue;
+      if (subject.time.short_within(side.lane, r)) continue;
       found.push_back({r.invoked, r.returned, {side.lane, i}, index});
     }
   };
@@ -85,6 +86,10 @@ void judge_own_empty(const Subject& subject, const ChannelIndex& channel, const 
                      Finding& finding) {
   const auto records = subject.history.lanes[side.lane].records;
   if (!side.present || side.attach < 0) return;
+  // Of several producers nobody knows whose messages were missed.
+  const auto producers = std::count_if(channel.producers.begin(), channel.producers.end(),
+                                       [](const ProducerSide& p) { return p.present; });
+  if (side.missed > 0 && producers > 1) return;
   const Stamp attached = records[static_cast<std::size_t>(side.attach)].returned;
   std::vector<std::uint64_t> unseen(channel.producers.size(), 0);
   for (std::uint64_t i = 0; i < records.size(); ++i) {
@@ -95,7 +100,7 @@ void judge_own_empty(const Subject& subject, const ChannelIndex& channel, const 
       const bool known = m.how == Match::How::identified;
       if (known) unseen[m.producer] = std::max(unseen[m.producer], m.offset + 1);
     }
-    if (r.result() != Outcome::empty) continue;
+    if (r.result() != Outcome::empty || subject.time.short_within(side.lane, r)) continue;
     for (unsigned p = 0; p < channel.producers.size(); ++p) {
       const auto& messages = channel.producers[p].messages;
       std::uint64_t& offset = unseen[p];

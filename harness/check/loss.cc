@@ -8,13 +8,15 @@
 //   waited    a consumer that could take it listened for more than the progress bound and got
 //             nothing (a delay: inconclusive on a disturbed machine).
 // A message bound to one consumer may be lost with that one: there `overtaken` counts only with a
-// single consumer, and the others only when they hold for every consumer. Receives of unknown fate,
-// and deaths as far as the contract allows, may have taken messages along: that many are not
-// claimed, and nothing that happened after the first death is a proof. What is neither received nor
-// provably lost makes the verdict inconclusive.
+// single consumer, and the others only when they hold for every consumer that lives. Receives of
+// unknown fate, and deaths as far as the contract allows, may have taken messages along: that many
+// are not claimed, and nothing that happened after a death that the contract does not survive is a
+// proof. What survived deaths account for, in all, is nobody's loss; of the rest, what is neither
+// received nor provably lost makes the verdict inconclusive.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "harness/check/oracles.h"
 #include "harness/check/quiet.h"
@@ -33,8 +35,8 @@ struct Proof {
 class LossJudge {
  public:
   LossJudge(const Subject& subject, const ChannelIndex& channel)
-      : subject_(subject), channel_(channel), first_death_(first_death()) {
-    for (const ConsumerSide& c : channel.consumers) present_ += c.present ? 1 : 0;
+      : subject_(subject), channel_(channel), last_word_(last_word()) {
+    for (const ConsumerSide& c : channel.consumers) present_ += c.present && lives(c) ? 1 : 0;
     const bool bound = subject.contract.fan_out == FanOut::bound_consumer && present_ > 1;
     needed_ = bound ? present_ : 1;
     orders_ = subject.contract.ordering != Ordering::none && !bound;
@@ -66,7 +68,7 @@ class LossJudge {
       }
     }
     if (claimed + open == 0) return;
-    if (certain > 0 || claimed > allowance())
+    if (certain > subject_.may_be_gone() || claimed > allowance())
       return convict(finding, proof, lost_producer, lost_offset, claimed);
     charge(finding, Verdict::inconclusive,
            {.symptom = "unreceived",
@@ -100,12 +102,21 @@ class LossJudge {
   }
 
  private:
-  Stamp first_death() const {
+  // When somebody died whose death is not survived.
+  Stamp last_word() const {
     Stamp first = Timeline::never;
     for (const Evidence& e : subject_.history.evidence) {
-      if (e.fact == Fact::killed || e.fact == Fact::died) first = std::min(first, began(e));
+      const bool death = e.fact == Fact::killed || e.fact == Fact::died;
+      const bool survived = e.lane >= 0 && subject_.survived(static_cast<unsigned>(e.lane));
+      if (death && !survived) first = std::min(first, began(e));
     }
     return first;
+  }
+
+  bool lives(const ConsumerSide& side) const {
+    const auto& deaths = subject_.time.deaths();
+    return std::none_of(deaths.begin(), deaths.end(),
+                        [&](const Death& d) { return d.lane == side.lane; });
   }
 
   // How many messages may be gone without anybody's fault.
@@ -148,10 +159,10 @@ class LossJudge {
     unsigned count = 0;
     Stamp earliest = Timeline::never, latest = 0;
     for (const ConsumerSide& c : channel_.consumers) {
-      if (c.closed.empty()) continue;
+      if (c.closed.empty() || !lives(c)) continue;
       const EventRef ref{c.lane, c.closed.back()};
       const Record& r = subject_.record(ref);
-      if (r.returned >= first_death_) continue;
+      if (r.returned >= last_word_) continue;
       ++count;
       const bool better = needed_ == 1 ? r.invoked >= latest : r.invoked < earliest;
       earliest = std::min(earliest, r.invoked);
@@ -170,7 +181,8 @@ class LossJudge {
       Stamp end = 0;
       Quiet best;
       for (Quiet row : quiet_rows(subject_, channel_, c, bound)) {
-        row.to = std::min(row.to, first_death_);
+        row.to = std::max(row.from, std::min(row.to, last_word_));
+        std::tie(row.from, row.to) = subject_.time.unheld(row.from, row.to);
         if (row.to <= row.from || row.to - row.from <= bound) continue;
         end = row.to - bound;
         best = row;
@@ -195,7 +207,7 @@ class LossJudge {
       for (std::uint64_t offset = messages.size(); offset-- > 0;) {
         const SentMessage& m = messages[offset];
         if (!m.has(SentMessage::delivered)) continue;
-        if (channel_.received_record(m).returned >= first_death_) continue;
+        if (channel_.received_record(m).returned >= last_word_) continue;
         newest_[lane_of(p, m.priority)] = std::max(newest_[lane_of(p, m.priority)], offset + 1);
         const Stamp sent = channel_.sent_record(p, offset).invoked;
         if (total && sent > latest_sent_) {
@@ -271,7 +283,7 @@ class LossJudge {
 
   const Subject& subject_;
   const ChannelIndex& channel_;
-  const Stamp first_death_;
+  const Stamp last_word_;
   unsigned present_ = 0, needed_ = 1;
   bool orders_ = false;
   Stamp first_unknown_ = Timeline::never;
@@ -287,7 +299,8 @@ class LossJudge {
 }  // namespace
 
 void judge_loss(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
-  if (channel.outstanding + channel.lookalikes_missing == 0) return;
+  const std::uint64_t missing = channel.outstanding + channel.lookalikes_missing;
+  if (missing <= subject.may_be_gone()) return;
   LossJudge judge(subject, channel);
   judge.run(finding);
   judge.run_lookalikes(finding);

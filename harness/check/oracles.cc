@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace ipctorture {
 
 Subject::Subject(const CheckInput& input)
@@ -18,6 +20,21 @@ Subject::Subject(const CheckInput& input)
 Stamp Subject::ended(EventRef ref) const {
   const Record& r = record(ref);
   return r.open() ? std::max(r.invoked, time.end_of(ref.lane)) : r.returned;
+}
+
+bool Subject::survived(unsigned number) const {
+  const bool produces = history.lanes[number].producer_on[0] >= 0;
+  const bool promised =
+      produces ? contract.survives_producer_death : contract.survives_consumer_death;
+  return promised && std::any_of(time.deaths().begin(), time.deaths().end(),
+                                 [&](const Death& d) { return d.lane == number; });
+}
+
+std::string Subject::cut_short() const {
+  for (unsigned number = 0; number < history.lanes.size(); ++number) {
+    if (time.killed(number) && !survived(number)) return time.cut_short();
+  }
+  return time.broken_off();
 }
 
 std::string Subject::message(const ChannelIndex& channel, unsigned producer,
@@ -43,6 +60,9 @@ void charge(Finding& finding, Verdict verdict, Charge charge) {
 }
 
 void charge_delay(const Subject& subject, Finding& finding, Stamp from, Stamp to, Charge c) {
+  const auto [unheld_from, unheld_to] = subject.time.unheld(from, to);
+  const bool held = unheld_to - unheld_from < to - from;
+  if (held && unheld_to - unheld_from <= subject.bound()) return;
   const std::string disturbed = subject.time.disturbed(from, to, subject.bound());
   if (!disturbed.empty()) c.what += "; but " + disturbed;
   charge(finding, disturbed.empty() ? Verdict::violation : Verdict::inconclusive, std::move(c));

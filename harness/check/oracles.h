@@ -24,6 +24,14 @@ struct Subject {
 
   Stamp bound() const { return time.ticks(contract.progress_bound_ms); }
   const Record& record(EventRef ref) const { return history.lanes[ref.lane].records[ref.record]; }
+  // How many accepted messages the deaths that others outlived may have taken along.
+  std::uint64_t may_be_gone() const {
+    return time.deaths().size() * std::uint64_t{contract.lost_per_death_max};
+  }
+  // The lane died, others went on, and the contract promises that they can.
+  bool survived(unsigned lane) const;
+  // Empty, or the fact that cut the traffic short: not a death that the contract survives.
+  std::string cut_short() const;
   // When the operation returned; for an open one when its lane ended, so it was waiting until then.
   Stamp ended(EventRef ref) const;
 
@@ -52,6 +60,8 @@ void judge_broadcast_loss(const Subject& subject, const ChannelIndex& channel, F
 void judge_real_time_order(const Subject& subject, const ChannelIndex& channel, Finding& finding);
 void judge_broadcast_total(const Subject& subject, const ChannelIndex& channel, Finding& finding);
 void judge_exact_answers(const Subject& subject, const ChannelIndex& channel, Finding& finding);
+// Those who outlived a death, looked at when nobody else found anything.
+void judge_survivors(const Subject& subject, Finding& finding);
 void judge_blocked_senders(const Subject& subject, const ChannelIndex& channel, Finding& finding);
 
 // What to say of one thing that went wrong.
@@ -64,7 +74,8 @@ struct Charge {
 // Takes the charge over if it is worse than what the finding says already: the first of its
 // severity stays.
 void charge(Finding& finding, Verdict verdict, Charge charge);
-// A liveness charge: inconclusive instead, saying why, when the machine may have caused the delay.
+// A liveness charge: inconclusive instead, saying why, when the machine may have caused the delay;
+// none when the harness held somebody, and without that it would not exceed the progress bound.
 void charge_delay(const Subject& subject, Finding& finding, Stamp from, Stamp to, Charge charge);
 // " (and 3 more)", or nothing for 1.
 std::string and_more(std::uint64_t count);

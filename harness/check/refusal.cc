@@ -4,7 +4,9 @@
 //   too large      beyond the contract's message_max the answer is too_large; up to the largest
 //                  message of the run it never is. Sound always.
 //   errors         an operation within the contract answers no error. Those by which a machine says
-//                  that it is short of something (ENOMEM, ENOSPC, ...) are inconclusive.
+//                  that it is short of something (ENOMEM, ENOSPC, ...) are inconclusive; where the
+//                  harness made a call of the operation fail, an error is the right answer, and
+//                  full and empty are no claims.
 //   attach         likewise; a time-out may be the machine's.
 //   exact answers  exact_answers.cc.
 //   for ever       blocked_senders.cc.
@@ -55,7 +57,8 @@ void judge_errors(const Subject& subject, const Side& side, Finding& finding) {
   for (const std::uint32_t record : side.errors) {
     const EventRef ref{side.lane, record};
     const Record& r = subject.record(ref);
-    const bool excused = machine_is_short(r.detail) || !subject.time.cut_short().empty();
+    if (subject.time.short_within(side.lane, r)) continue;
+    const bool excused = machine_is_short(r.detail) || !subject.cut_short().empty();
     Charge c{.symptom = fmt::format("{} error", to_string(r.op())),
              .what = fmt::format("{} was answered {} by {}: {}", subject.lane(side.lane),
                                  to_string(r.result()), to_string(r.op()), std::strerror(r.detail)),
@@ -91,7 +94,7 @@ void judge_attach(const Subject& subject, Finding& finding) {
     for (std::size_t i = 0; i < records.size() && records[i].op() == Op::attach; ++i) {
       finding.tried_at(Term::attaches, 1);
       const Record& r = records[i];
-      if (r.result() != Outcome::error) continue;
+      if (r.result() != Outcome::error || subject.time.short_within(lane, r)) continue;
       std::string text = std::strerror(r.detail);
       for (const Evidence& e : subject.history.evidence) {
         if (e.fact == Fact::worker_failed && e.lane == static_cast<int>(lane)) text = e.text;

@@ -45,6 +45,29 @@ TEST(Refusal, AnAttachThatFails) {
   EXPECT_NE(finding.what.find("open /x"), std::string::npos);
 }
 
+TEST(Refusal, WhatWasMadeToFailMayAnswerAnError) {
+  HistoryBuilder b(1, 1);
+  b.attach_all();
+  b.send(0, 0, 10, 20, Outcome::error).detail = EPIPE;
+  b.evidence(Fact::shortage, 0, 15, 15, ENOBUFS, "write()");
+  EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::pass);
+  b.send(0, 0, 30, 40, Outcome::error).detail = EPIPE;
+  EXPECT_EQ(b.judge(Promise::refusal).symptom, "send error") << "that was before";
+  HistoryBuilder other(2, 1);
+  other.attach_all();
+  other.send(0, 0, 10, 20, Outcome::error).detail = EPIPE;
+  other.evidence(Fact::shortage, 1, 15, 15, ENOBUFS, "write()");
+  EXPECT_EQ(other.judge(Promise::refusal).symptom, "send error") << "that was another lane's";
+}
+
+TEST(Refusal, AnAttachThatWasMadeToFail) {
+  HistoryBuilder b(1, 1);
+  b.add(0, Op::attach, Outcome::error, 1, 4).detail = EMFILE;
+  EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::inconclusive);
+  b.evidence(Fact::shortage, 0, 2, 2, EMFILE, "open()");
+  EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::pass);
+}
+
 // Capacity 2: one message in, `full` answered while it is there, or while a second may be.
 HistoryBuilder full(bool second) {
   HistoryBuilder b(2, 1);
@@ -66,6 +89,15 @@ TEST(Refusal, FullIsTrue) {
   HistoryBuilder inexact = full(false);
   inexact.contract.exact_full = false;
   EXPECT_EQ(inexact.judge(Promise::refusal).verdict, Verdict::pass);
+}
+
+TEST(Refusal, FullAndEmptyAreNoClaimWhereACallWasMadeToFail) {
+  HistoryBuilder b = full(false);
+  b.evidence(Fact::shortage, 0, 55, 55, EAGAIN, "write()");
+  EXPECT_EQ(b.judge(Promise::refusal).verdict, Verdict::pass);
+  HistoryBuilder before = full(false);
+  before.evidence(Fact::shortage, 0, 45, 45, EAGAIN, "write()");
+  EXPECT_EQ(before.judge(Promise::refusal).symptom, "false full");
 }
 
 HistoryBuilder empty(Stamp asked) {
@@ -131,6 +163,12 @@ TEST(Refusal, ForEverWhileThereIsRoom) {
   HistoryBuilder held = refused(2200_ms);
   held.records(1).pop_back();
   EXPECT_EQ(held.judge(Promise::refusal).verdict, Verdict::pass) << "something is in the channel";
+  HistoryBuilder blind = refused(2200_ms);
+  for (Record& r : blind.records(0)) {
+    const bool full = r.result() == Outcome::full;
+    if (full) r.outcome = static_cast<std::uint8_t>(Outcome::timed_out);
+  }
+  EXPECT_EQ(blind.judge(Promise::refusal).verdict, Verdict::pass) << "kept from looking";
 }
 
 // One of two consumers left early: the other is there, so the sender may not be refused.

@@ -61,6 +61,21 @@ std::vector<Term> of_refusal(const Contract& c) {
       .take();
 }
 
+// A consumer is killed only where another is left, or may come.
+std::vector<Term> of_progress(const Contract& c) {
+  const bool named = c.message_max >= 8;
+  const bool spared = c.consumers_max > 1 || c.late_consumer != LateConsumer::unsupported;
+  const bool producer = c.survives_producer_death && named;
+  const bool consumer = c.survives_consumer_death && named && spared;
+  return Terms()
+      .add(Term::keeps_moving)
+      .add(Term::outlives_producer, producer)
+      .add(Term::outlives_producer_inside, producer)
+      .add(Term::outlives_consumer, consumer)
+      .add(Term::outlives_consumer_inside, consumer)
+      .take();
+}
+
 }  // namespace
 
 std::vector<Term> promised_terms(Promise promise, const Contract& c) {
@@ -74,7 +89,7 @@ std::vector<Term> promised_terms(Promise promise, const Contract& c) {
     case Promise::stall:
       return {Term::wakes_consumer};
     case Promise::deadlock:
-      return {Term::keeps_moving};
+      return of_progress(c);
     case Promise::starvation:
       return {Term::overtakes};
     case Promise::refusal:

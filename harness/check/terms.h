@@ -10,8 +10,7 @@
 namespace ipctorture {
 
 // In Term order. Empty where the promise is counted as a whole (Finding::occasions alone). Terms
-// that no scenario can try yet (what survives a death, what a hostile peer can do) are not among
-// them.
+// that no scenario can try yet (what a hostile peer can do) are not among them.
 std::vector<Term> promised_terms(Promise promise, const Contract& contract);
 
 }  // namespace ipctorture

@@ -30,6 +30,13 @@ TEST(Terms, FollowFromTheContract) {
   c.when_full = WhenFull::drops_newest;
   EXPECT_EQ(promised_terms(Promise::delivery, c), Terms{Term::once});
   EXPECT_TRUE(promised_terms(Promise::crash, c).empty());
+  EXPECT_EQ(promised_terms(Promise::deadlock, c), Terms{Term::keeps_moving});
+  c.survives_producer_death = c.survives_consumer_death = true;
+  EXPECT_EQ(promised_terms(Promise::deadlock, c).size(), 5u);
+  c.consumers_max = 1;
+  EXPECT_EQ(promised_terms(Promise::deadlock, c),
+            (Terms{Term::keeps_moving, Term::outlives_producer, Term::outlives_producer_inside}))
+      << "the only consumer, which nobody can succeed, is spared";
 }
 
 // Whoever names a term in an oracle must promise it for some contract, or nobody would look at it.
@@ -42,7 +49,9 @@ TEST(Terms, EachBelongsToOnePromise) {
                   .priorities = 2,
                   .producers_max = 2,
                   .consumers_max = 2,
-                  .accepted_survives_close = true};
+                  .accepted_survives_close = true,
+                  .survives_producer_death = true,
+                  .survives_consumer_death = true};
   Contract broadcast{.fan_out = FanOut::broadcast, .when_full = WhenFull::overwrites_oldest};
   Contract latest{.delivery = Delivery::latest_value, .fires_only_on_change = true};
   std::array<unsigned, term_count> promises{};

@@ -2,10 +2,23 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace ipctorture {
 namespace {
 
 constexpr double unfenced_slack_ns = 1e6;
+
+// Did another lane begin something after that?
+bool outlived(const History& history, int lane, Stamp death) {
+  for (std::size_t other = 0; other < history.lanes.size(); ++other) {
+    const auto records = history.lanes[other].records;
+    if (static_cast<int>(other) != lane && !records.empty() && records.back().invoked > death) {
+      return true;
+    }
+  }
+  return false;
+}
 
 bool overlaps(const Evidence& e, Stamp from, Stamp to) {
   const bool whole_run = e.from == 0 && e.to == 0;
@@ -27,7 +40,14 @@ Timeline::Timeline(const History& history)
       end_ = std::max({end_, lane.records.back().invoked, lane.records.back().returned});
     }
   }
-  for (const Evidence& e : history.evidence) end_ = std::max(end_, e.to);
+  for (const Evidence& e : history.evidence) {
+    end_ = std::max(end_, e.to);
+    const bool death = (e.fact == Fact::killed || e.fact == Fact::died) && e.lane >= 0;
+    const bool injected = e.fact == Fact::killed && e.value == killed_as_fault;
+    if (death && (injected || outlived(history, e.lane, e.to))) {
+      deaths_.push_back({static_cast<unsigned>(e.lane), began(e), e.to});
+    }
+  }
 }
 
 Stamp Timeline::end_of(unsigned lane) const {
@@ -37,6 +57,38 @@ Stamp Timeline::end_of(unsigned lane) const {
     if (ended && e.lane == static_cast<int>(lane) && e.to != 0) end = std::min(end, began(e));
   }
   return end;
+}
+
+bool Timeline::short_within(unsigned lane, const Record& operation) const {
+  return std::any_of(history_.evidence.begin(), history_.evidence.end(), [&](const Evidence& e) {
+    return e.fact == Fact::shortage && e.lane == static_cast<int>(lane) &&
+           e.from >= operation.invoked && (operation.open() || e.to <= operation.returned);
+  });
+}
+
+std::pair<Stamp, Stamp> Timeline::unheld(Stamp from, Stamp to) const {
+  std::vector<std::pair<Stamp, Stamp>> held;
+  for (const Evidence& e : history_.evidence) {
+    if (e.fact == Fact::paused && e.to > from && e.from < to) held.emplace_back(e.from, e.to);
+  }
+  std::sort(held.begin(), held.end());
+  held.emplace_back(to, to);
+  std::pair<Stamp, Stamp> longest{from, from};
+  for (const auto& [begin, end] : held) {
+    if (begin > from && begin - from > longest.second - longest.first) longest = {from, begin};
+    from = std::max(from, end);
+  }
+  return longest;
+}
+
+Stamp Timeline::held(unsigned lane, Stamp from, Stamp to) const {
+  Stamp ticks = 0;
+  for (const Evidence& e : history_.evidence) {
+    if (e.fact != Fact::paused || e.lane != static_cast<int>(lane)) continue;
+    const Stamp begin = std::max(e.from, from), end = std::min(e.to, to);
+    ticks += end > begin ? end - begin : 0;
+  }
+  return ticks;
 }
 
 bool Timeline::killed(unsigned lane) const {

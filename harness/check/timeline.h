@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "harness/history/history.h"
 
@@ -17,6 +19,13 @@ namespace ipctorture {
 
 // When a fact began to hold. One that has only an end was seen at that moment.
 inline Stamp began(const Evidence& e) { return e.from != 0 ? e.from : e.to; }
+
+// A lane was killed as a fault at some moment of from..to; or was killed, or died, and another did
+// something after that.
+struct Death {
+  unsigned lane = 0;
+  Stamp from = 0, to = 0;
+};
 
 class Timeline {
  public:
@@ -48,6 +57,14 @@ class Timeline {
   // Empty, or why the scenario was not carried through although no worker did anything wrong: it
   // was interrupted, took too long, or lacked a worker.
   std::string broken_off() const;
+  // One of the calls that the lane's operation made was made to fail.
+  bool short_within(unsigned lane, const Record& operation) const;
+  // Those whom others outlived.
+  const std::vector<Death>& deaths() const { return deaths_; }
+  // The longest part of from..to throughout which the harness held nobody.
+  std::pair<Stamp, Stamp> unheld(Stamp from, Stamp to) const;
+  // For so long within from..to the harness held this lane.
+  Stamp held(unsigned lane, Stamp from, Stamp to) const;
   // Ended by a signal or by itself, rather than by the workload.
   bool killed(unsigned lane) const;
 
@@ -57,6 +74,7 @@ class Timeline {
   double ticks_per_ns_;
   Stamp slack_;
   Stamp end_ = 0;
+  std::vector<Death> deaths_;
 };
 
 }  // namespace ipctorture

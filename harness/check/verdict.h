@@ -46,29 +46,33 @@ constexpr std::string_view to_string(Promise p) {
 // The parts of a promise that are broken in ways of their own. A promise is as well tried as the
 // least tried of its terms; which ones a contract makes says terms.h.
 enum class Term : std::uint8_t {
-  content = 0,           // integrity: every byte, size and priority
-  once,                  // delivery: not twice, and not what was never sent
-  nothing_lost,          // delivery
-  losses_told,           // delivery: a lapped consumer learns how many it missed
-  survives_close,        // delivery: of the producer, when the message is still on its way
-  producer_order,        // order: of one producer's messages to one consumer
-  order_over_consumers,  // order: of what several consumers take
-  order_over_producers,  // order: of what several producers send
-  higher_first,          // order: of a higher and a lower priority that are both there
-  wakes_consumer,        // stall
-  keeps_moving,          // deadlock
-  overtakes,             // starvation
-  attaches,              // refusal
-  oversize_refused,      // refusal
-  room_found,            // refusal: who was refused, or sleeps, is served when there is room
-  full_exact,            // refusal
-  empty_exact,           // refusal
-  closed_told,           // end of stream
-  never_older,           // latest value
-  fires_on_change,       // latest value: not when equal content is written again
-  converges,             // latest value: the last one is seen
+  content = 0,               // integrity: every byte, size and priority
+  once,                      // delivery: not twice, and not what was never sent
+  nothing_lost,              // delivery
+  losses_told,               // delivery: a lapped consumer learns how many it missed
+  survives_close,            // delivery: of the producer, when the message is still on its way
+  producer_order,            // order: of one producer's messages to one consumer
+  order_over_consumers,      // order: of what several consumers take
+  order_over_producers,      // order: of what several producers send
+  higher_first,              // order: of a higher and a lower priority that are both there
+  wakes_consumer,            // stall
+  keeps_moving,              // deadlock
+  overtakes,                 // starvation
+  attaches,                  // refusal
+  oversize_refused,          // refusal
+  room_found,                // refusal: who was refused, or sleeps, is served when there is room
+  full_exact,                // refusal
+  empty_exact,               // refusal
+  closed_told,               // end of stream
+  never_older,               // latest value
+  fires_on_change,           // latest value: not when equal content is written again
+  converges,                 // latest value: the last one is seen
+  outlives_producer,         // deadlock: the others go on after a producer's death,
+  outlives_producer_inside,  // and after one in the middle of an operation
+  outlives_consumer,         // likewise
+  outlives_consumer_inside,
 };
-inline constexpr unsigned term_count = 21;
+inline constexpr unsigned term_count = 25;
 constexpr std::string_view to_string(Term t) {
   constexpr std::string_view names[term_count] = {"content",
                                                   "each once",
@@ -90,7 +94,11 @@ constexpr std::string_view to_string(Term t) {
                                                   "closed is told",
                                                   "never older",
                                                   "fires on change only",
-                                                  "the last is seen"};
+                                                  "the last is seen",
+                                                  "a producer's death",
+                                                  "a producer's death in a send",
+                                                  "a consumer's death",
+                                                  "a consumer's death in a receive"};
   return names[static_cast<unsigned>(t) % term_count];
 }
 

@@ -36,8 +36,9 @@ enum class Fact : std::uint8_t {
                     // throttled for so long (text says so)
   deadlocked,   // every thread of every worker asleep in an untimed wait, two samples 100 ms apart
   no_progress,  // nothing was completed from..to, and something was awaited
-  killed,       // lane: ended by the harness with SIGKILL; value: why (KillReason)
-  died,  // lane: ended by itself; value: wait status (signal or exit code), text: what it said
+  killed,  // lane: ended by the harness with SIGKILL, sent at `from`; value: 1 when that was an
+           // injected fault, 0 also at the end of the scenario; text: at what moment
+  died,    // lane: ended by itself; value: wait status (signal or exit code), text: what it said
   worker_failed,  // lane: attach threw, or something else did; value: errno; text
   leaked,         // value: how many; text: what ("descriptors", "name /dev/shm/...")
   sanitizer,      // lane; text: first lines of the report
@@ -47,8 +48,14 @@ enum class Fact : std::uint8_t {
   interrupted,    // the person ended the run: whatever is missing is not the transport's fault
   truncated,      // the harness ended traffic early (journal full, time budget); value: lane
   not_started,    // lane: its worker could not be started; text: why
+  shortage,       // lane: one of its calls was made to fail, as on a machine that is full; value:
+                  // errno; text: the call
+  paused,         // lane: its process was stopped (SIGSTOP) by the harness throughout from..to
+  signalled,      // lane: `value` signals within from..to, whose handler does nothing
+  limited,        // lane: ran under low limits; value: descriptors; text: all of them
 };
-inline constexpr unsigned fact_count = 16;
+inline constexpr unsigned fact_count = 20;
+inline constexpr std::uint64_t killed_as_fault = 1;  // value of Fact::killed
 std::string_view to_string(Fact fact);
 
 struct Evidence {

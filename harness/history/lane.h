@@ -68,8 +68,9 @@ struct alignas(64) LaneHeader {
   std::int32_t descriptors_after = -1;   // not counted
   std::int32_t mappings_before = -1;     // MAP_SHARED ones, likewise
   std::int32_t mappings_after = -1;
-  std::atomic<std::uint32_t> obeyed{0};  // the last order that was taken, the whole word
-  char error_text[256] = {};             // zero-terminated
+  std::atomic<std::uint32_t> obeyed{0};           // the last order that was taken, the whole word
+  char error_text[256] = {};                      // zero-terminated
+  std::atomic<std::uint32_t> descriptors_max{0};  // the limit it set for itself; 0: none
   // Written by the supervisor.
   alignas(64) std::atomic<std::uint32_t> order{0};  // futex word
   std::atomic<std::uint32_t> order_kind{0};         // MessageKind of Order::send

@@ -23,6 +23,7 @@ TEST(LaneLayout, IsTheDocumentedOne) {
   EXPECT_EQ(offsetof(LaneHeader, error), 140u);
   EXPECT_EQ(offsetof(LaneHeader, obeyed), 160u);
   EXPECT_EQ(offsetof(LaneHeader, error_text), 164u);
+  EXPECT_EQ(offsetof(LaneHeader, descriptors_max), 420u);
   EXPECT_EQ(offsetof(LaneHeader, order), 448u);
   EXPECT_EQ(offsetof(LaneHeader, stop), 456u);
   EXPECT_EQ(offsetof(Record, size), 24u);

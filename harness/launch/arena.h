@@ -49,15 +49,19 @@ inline Arena& arena_of(const SharedMapping& memory) {
 }
 
 enum class Command : std::uint32_t {
-  spawn,  // into the slot; two descriptors come along: the worker's socket and its output
-  kill,   // the worker of the slot
-  sweep,  // kill processes that workers left behind; answered by an ExitMessage of sweep_slot
+  spawn,   // into the slot; two descriptors come along: the worker's socket and its output
+  kill,    // the worker of the slot
+  signal,  // it; or a thread of it, which is not answered
+  sweep,   // kill processes that workers left behind; answered by an ExitMessage of sweep_slot
 };
 struct Message {
   Command command;
   std::uint32_t slot;
+  std::int32_t signal = 0;
+  std::int32_t thread = 0;  // 0: the whole process
 };
 inline constexpr std::uint32_t sweep_slot = slots;
+inline constexpr std::uint32_t signalled_slot = slots + 1;  // `status` says whose signal was sent
 struct ExitMessage {
   std::uint32_t slot;
   std::int32_t status;  // -1: fork failed, `error` says why. Of a sweep: how many were there

@@ -54,6 +54,11 @@ class Crew {
   virtual bool finished(unsigned worker) const = 0;
   // Sends SIGKILL, if it is still there. It is gone when finished() says so.
   virtual void kill(unsigned worker) = 0;
+  // Sends a signal, if it is still there: to this thread of it, 0 means the whole process. Signals
+  // to one worker, and its kill, arrive in the order in which they were sent.
+  virtual void signal(unsigned worker, int signal, pid_t thread) = 0;
+  // Every signal to the whole of this worker has been sent on, as collect_exits() has learnt.
+  virtual bool delivered(unsigned worker) const = 0;
   // Workers that ended since the last call, by themselves or killed. A pooled worker that goes back
   // to the pool, and an orderly exit(0) after the work, are not reported.
   virtual std::vector<WorkerExit> collect_exits() = 0;

@@ -1,21 +1,28 @@
 #include "harness/launch/director.h"
 
-#include <sys/wait.h>
-
 #include <algorithm>
-#include <csignal>
 
 #include "harness/launch/worker_output.h"
 
 namespace ipctorture {
 namespace {
 
-constexpr std::int64_t scenario_max_ns = 60'000'000'000;  // beyond its planned pauses
 constexpr std::int64_t quiet_ns =
     3'000'000;  // nothing moved for so long: what can be lost was lost
+// The same where somebody died and nobody can count; a consumer may not have been run meanwhile.
+constexpr std::int64_t quiet_after_death_ns = 10'000'000;
+constexpr std::int64_t mark_again_ns = 200'000'000;  // it went with a dead consumer
 constexpr std::int64_t tick_max_ns = 20'000'000;
 constexpr std::int64_t tick_long_ns = 4'000'000;  // while traffic flows
 constexpr unsigned mark_attempts_max = 200;       // at most once: marks get lost too
+
+std::vector<LanePlan> plans_of(const Scenario& scenario) {
+  std::vector<LanePlan> plans;
+  for (unsigned lane = 0; lane < scenario.lanes(); ++lane) {
+    plans.push_back(plan_lane(scenario, lane));
+  }
+  return plans;
+}
 
 constexpr std::int64_t as_ns(std::uint32_t ms) { return std::int64_t{ms} * 1'000'000; }
 
@@ -28,12 +35,10 @@ Director::Director(Crew& crew, Watch& watch, const Scenario& scenario, const Con
       scenario_(scenario),
       contract_(contract),
       interrupted_(interrupted),
+      plans_(plans_of(scenario)),
       worker_gone_(worker_count(scenario)),
-      serial_(scenario.lanes()) {
-  for (unsigned lane = 0; lane < scenario.lanes(); ++lane) {
-    plans_.push_back(plan_lane(scenario, lane));
-  }
-}
+      serial_(scenario.lanes()),
+      nemesis_(crew, watch, scenario, plans_) {}
 
 void Director::lead(const std::function<void()>& all_attached) {
   began_ = counted_at_ = heads_at_ = monotonic_now();
@@ -76,7 +81,10 @@ bool Director::attach() {
     over_ = true;
     return false;
   }
-  late_started_ = scenario_.late_consumers + scenario_.late_producers == 0;
+  late_started_ = std::none_of(plans_.begin(), plans_.end(), [&](const LanePlan& plan) {
+    return plan.late && !is_successor(plan);
+  });
+  nemesis_.begin();
   for (const LanePlan& plan : plans_) {
     const bool held = scenario_.fill_first && plan.role == Role::consumer;
     if (!plan.late && !held) order(plan.lane, Order::run);
@@ -102,14 +110,13 @@ bool Director::traffic() {
     bool paused = false;
     const bool reached = await([&] {
       start_late_ones(/*now=*/accepted() * 2 >= scenario_.messages * scenario_.producers);
-      const bool resting = all_producers([&](unsigned lane) {
-        return (plans_[lane].late && !late_started_) || waits(lane) || ended(lane);
-      });
+      const bool resting =
+          all_producers([&](unsigned lane) { return away(lane) || waits(lane) || ended(lane); });
       if (!resting) return false;
       paused = !all_producers([&](unsigned lane) {
         return crew_.lane(lane).state() != LaneState::parked || ended(lane);
       });
-      return paused || start_late_ones(/*now=*/true);
+      return paused || (start_late_ones(/*now=*/true) && faults_are_over());
     });
     if (!reached) return false;
     if (!paused) return true;
@@ -123,10 +130,29 @@ bool Director::start_late_ones(bool now) {
   if (!now) return false;
   late_started_ = true;
   for (const LanePlan& plan : plans_) {
-    if (plan.late) order(plan.lane, Order::run);
+    if (plan.late && !is_successor(plan)) order(plan.lane, Order::run);
   }
   return false;  // they have yet to come to rest
 }
+
+// Producers rest. Whoever reports `closed` may wait for all that were announced: those that nobody
+// had to succeed come now. Not where there is room for one alone, whose leaving is the end.
+bool Director::faults_are_over() {
+  if (!nemesis_.finish()) return false;
+  bool all_in = true;
+  for (const LanePlan& plan : plans_) {
+    if (plan.role == Role::consumer) {
+      all_in = all_in && (away(plan.lane) || ended(plan.lane) || obeyed(plan.lane));
+    } else if (away(plan.lane) && is_successor(plan) && contract_.reports_closed &&
+               contract_.producers_max > 1 && !died_leaving_) {
+      order(plan.lane, Order::run);
+      all_in = false;
+    }
+  }
+  return all_in;
+}
+
+bool Director::away(unsigned lane) const { return plans_[lane].late && serial_[lane] == 0; }
 
 bool Director::gap() {
   if (!settle()) return false;
@@ -155,7 +181,7 @@ bool Director::send_marks() {
       contract_.fan_out != FanOut::broadcast && contract_.delivery != Delivery::latest_value;
   const auto consumers_rest = [&] {
     return std::all_of(plans_.begin(), plans_.end(), [&](const LanePlan& plan) {
-      return plan.role == Role::producer || waits(plan.lane) || ended(plan.lane);
+      return plan.role == Role::producer || waits(plan.lane) || ended(plan.lane) || away(plan.lane);
     });
   };
   const int lane = sender();
@@ -163,11 +189,12 @@ bool Director::send_marks() {
   crew_.lane(static_cast<unsigned>(lane))
       .header()
       .order_kind.store(static_cast<std::uint32_t>(MessageKind::mark));
-  unsigned attempts = contract_.delivery == Delivery::at_most_once ? mark_attempts_max : 1;
-  for (; attempts > 0; --attempts) {
+  const bool may_lose = contract_.delivery == Delivery::at_most_once;
+  const bool again = may_lose || nemesis_.deaths() > 0;
+  for (unsigned attempts = again ? mark_attempts_max : 1; attempts > 0; --attempts) {
     const unsigned count = each ? consumers_left() : 1;
     if (!order_and_await(static_cast<unsigned>(lane), Order::send, count)) return false;
-    const Instant patience = monotonic_now() + quiet_ns * 4;
+    const Instant patience = monotonic_now() + (may_lose ? quiet_ns * 4 : mark_again_ns);
     const bool reached =
         await([&] { return consumers_rest() || (attempts > 1 && monotonic_now() >= patience); });
     if (!reached) return false;
@@ -181,7 +208,8 @@ bool Director::send_marks() {
 unsigned Director::consumers_left() const {
   unsigned left = 0;
   for (const LanePlan& plan : plans_) {
-    if (plan.role == Role::producer || ended(plan.lane)) continue;
+    if (plan.role == Role::producer || ended(plan.lane) || away(plan.lane)) continue;
+    if (nemesis_.deaths() > 0 && waits(plan.lane)) continue;
     const std::uint64_t got =
         crew_.lane(plan.lane).header().received.load(std::memory_order_acquire);
     left += plan.leaves_early && got >= plan.quota ? 0 : 1;
@@ -210,7 +238,8 @@ bool Director::close() {
     if (ended(plan.lane)) continue;
     // Who reports closed is received from until then (argument 0); the order to close comes after
     // it.
-    const bool until_closed = plan.role == Role::consumer && contract_.reports_closed;
+    const bool until_closed =
+        plan.role == Role::consumer && contract_.reports_closed && !away(plan.lane);
     if (!until_closed) {
       order(plan.lane, Order::close);
     } else if (waits(plan.lane)) {
@@ -230,6 +259,7 @@ bool Director::close() {
 }
 
 void Director::end_everyone() {
+  nemesis_.let_go();
   const unsigned workers = worker_count(scenario_);
   for (unsigned worker = 0; worker < workers; ++worker) {
     if (crew_.finished(worker) || worker_gone_[worker]) continue;
@@ -250,98 +280,14 @@ void Director::end_everyone() {
   crew_.collect_exits();
 }
 
-// --- waiting and liveness
-// --------------------------------------------------------------------------
-
 bool Director::await(const Condition& condition) {
   // Looking takes a core from the workers for a moment: the longer they run, the rarer.
   for (std::int64_t tick_ns = quiet_ns / 3; !over_; tick_ns = std::min(tick_ns * 2, tick_long_ns)) {
     if (condition()) return true;
-    pump(monotonic_now() + (quiet_is_planned_ ? tick_max_ns : tick_ns));
+    const Instant now = monotonic_now();
+    pump(std::min(now + (quiet_is_planned_ ? tick_max_ns : tick_ns), nemesis_.next_look(now)));
   }
   return false;
-}
-
-void Director::pump(Instant until) {
-  crew_.wait(Deadline::at(until));
-  const Instant now = monotonic_now();
-  watch_.note_wakeup(until, now);
-  for (const WorkerExit& gone : crew_.collect_exits()) {
-    worker_gone_[gone.worker] = true;
-    const std::string output = crew_.output(gone.worker);
-    note_report(gone.worker, output);
-    // Nobody here has killed yet: it was the kernel, the transport or a stranger.
-    if (WIFSIGNALED(gone.status) && WTERMSIG(gone.status) == SIGKILL) watch_.look_for_pressure(now);
-    watch_.add({.fact = gone.status == -1 ? Fact::not_started : Fact::died,
-                .lane = first_lane(gone.worker),
-                .to = watch_.stamp(),
-                .value = static_cast<std::uint64_t>(static_cast<std::uint32_t>(gone.status)),
-                .text = gone.text + output});
-    over_ = true;
-  }
-  if (any_failed()) over_ = true;
-  if (interrupted_ != nullptr && interrupted_->load(std::memory_order_relaxed)) {
-    give_up(Fact::interrupted, 0, "");
-  }
-  watch_.tick(now);
-  if (!over_) check_liveness(now);
-}
-
-bool Director::check_liveness(Instant now) {
-  const std::uint64_t counted = accepted() + received();
-  const std::uint64_t all_heads = heads();
-  if (counted != counted_) {
-    counted_ = counted;
-    counted_at_ = now;
-  }
-  if (all_heads != seen_heads_) {
-    seen_heads_ = all_heads;
-    heads_at_ = now;
-  }
-  if (quiet_is_planned_) {
-    counted_at_ = heads_at_ = now;
-    return true;
-  }
-  if (now - heads_at_ >= Watch::deadlock_after_ns && watch_.nothing_can_move()) {
-    describe_hanging_lanes();
-    give_up(Fact::deadlocked, 0, "");
-    return false;
-  }
-  const std::int64_t bound = as_ns(contract_.progress_bound_ms);
-  const bool silent = now - std::max(counted_at_, heads_at_) >= 2 * bound;
-  const bool fruitless = now - counted_at_ >= 2 * bound;
-  if ((silent || fruitless) && gave_up_at_ == 0) {
-    // First ask: whoever uses deadlines can still end in order.
-    gave_up_at_ = now;
-    watch_.add_interval(Fact::no_progress, now - counted_at_);
-    for (const LanePlan& plan : plans_) crew_.lane(plan.lane).header().stop.store(1);
-  } else if (gave_up_at_ != 0 && now - gave_up_at_ >= bound) {
-    describe_hanging_lanes();
-    over_ = true;
-    return false;
-  }
-  if (now - began_ > scenario_max_ns + planned_pause_ns(scenario_)) {
-    give_up(Fact::truncated, 0, "the scenario took longer than a minute beyond its pauses");
-  }
-  return !over_;
-}
-
-void Director::give_up(Fact fact, std::uint64_t value, const std::string& text) {
-  watch_.add({.fact = fact, .to = watch_.stamp(), .value = value, .text = text});
-  over_ = true;
-}
-
-void Director::describe_hanging_lanes() {
-  for (const LanePlan& plan : plans_) {
-    const LaneHeader& header = crew_.lane(plan.lane).header();
-    if (ended(plan.lane) || header.tid.load() <= 0) continue;
-    const bool in_operation = header.opened.load() > header.head.load();
-    if (!in_operation) continue;
-    watch_.add({.fact = Fact::waiting_in,
-                .lane = static_cast<int>(plan.lane),
-                .to = watch_.stamp(),
-                .text = describe_hang(header.pid.load(), header.tid.load())});
-  }
 }
 
 // --- looking at lanes
@@ -358,10 +304,14 @@ bool Director::order_and_await(unsigned lane, Order what, unsigned argument) {
   return await([&] { return waits(lane) || ended(lane); });
 }
 
-bool Director::waits(unsigned lane) const {
+bool Director::obeyed(unsigned lane) const {
   const LaneHeader& header = crew_.lane(lane).header();
+  return header.obeyed.load(std::memory_order_acquire) == header.order.load();
+}
+
+bool Director::waits(unsigned lane) const {
   // The order of these two loads matters: the lane publishes its state before what it obeyed.
-  if (header.obeyed.load(std::memory_order_acquire) != header.order.load()) return false;
+  if (!obeyed(lane)) return false;
   const LaneState state = crew_.lane(lane).state();
   return state == LaneState::ready || state == LaneState::parked || state == LaneState::sent_all;
 }
@@ -379,7 +329,8 @@ bool Director::everything_received() {
   // Received first: what is accepted later does not matter, producers rest.
   if (counts_tell) {
     const std::uint64_t got = received();
-    return got >= accepted();
+    const bool all = got >= accepted();
+    if (all || nemesis_.deaths() == 0) return all;
   }
   const Instant now = monotonic_now();
   const std::uint64_t all_heads = heads();
@@ -393,7 +344,8 @@ bool Director::everything_received() {
     counted_ = counted;
     counted_at_ = now;
   }
-  return now - counted_at_ >= quiet_ns;
+  if (nemesis_.holds()) counted_at_ = now;
+  return now - counted_at_ >= (nemesis_.deaths() > 0 ? quiet_after_death_ns : quiet_ns);
 }
 
 std::uint64_t Director::accepted() const {

@@ -3,6 +3,11 @@
 //   ready -> [fill] -> traffic, with [late joiners] and [gaps] -> everything received
 //         -> [a mark for each consumer] -> [hand-off to each alone] -> close -> done
 //
+// The nemesis (nemesis.h) kills and stops workers until the traffic is over. A death that it caused
+// ends nothing: a successor is let in, if one is left. From then on nobody can count what is still
+// on its way, since messages may have gone with the dead: everything was received when nothing
+// moved for a while.
+//
 // It talks to a lane through orders in the lane's header and looks at counters there; it never
 // touches the transport. Stages in brackets depend on scenario and contract.
 #pragma once
@@ -13,6 +18,7 @@
 #include <vector>
 
 #include "harness/launch/crew.h"
+#include "harness/launch/nemesis.h"
 #include "harness/launch/watch.h"
 #include "harness/work/lane_plan.h"
 
@@ -32,6 +38,8 @@ class Director {
   // Pumps until the condition holds (true) or the scenario is over (false: over_ is set).
   bool await(const Condition& condition);
   void pump(Instant until);
+  void collect(Instant now);
+  void let_successor_in(unsigned worker);
   bool check_liveness(Instant now);
   void give_up(Fact fact, std::uint64_t value, const std::string& text);
   void describe_hanging_lanes();
@@ -51,13 +59,20 @@ class Director {
   void order(unsigned lane, Order order, unsigned argument = 0);
   // Gives an order and waits until the lane took it and waits for the next one.
   bool order_and_await(unsigned lane, Order order, unsigned argument);
-  bool waits(unsigned lane) const;  // for an order, having taken the last one
-  bool ended(unsigned lane) const;  // done, failed or its worker gone
+  bool obeyed(unsigned lane) const;  // has taken the last order
+  bool waits(unsigned lane) const;   // for an order, having taken the last one
+  bool ended(unsigned lane) const;   // done, failed or its worker gone
   bool everything_received();
   std::uint64_t accepted() const;
   std::uint64_t received() const;
   std::uint64_t heads() const;
   bool start_late_ones(bool now);
+  // True when nobody comes after the dead any more, and nothing is planned.
+  bool faults_are_over();
+  bool away(unsigned lane) const;  // late, and not asked in yet
+  bool is_successor(const LanePlan& plan) const {
+    return plan.late && scenario_.late_are_successors(plan.role);
+  }
   bool any_failed() const;
   unsigned consumers_left() const;
   int sender() const;  // a producer lane that waits for orders; -1: none is left
@@ -71,6 +86,8 @@ class Director {
   std::vector<LanePlan> plans_;
   std::vector<bool> worker_gone_;
   std::vector<std::uint32_t> serial_;  // of the last order, per lane
+  Nemesis nemesis_;
+  bool died_leaving_ = false;  // a producer: does it count as gone in order?
   bool late_started_ = false;
   bool over_ = false;
   // Liveness: when the counters, and the journals, last moved.

@@ -33,6 +33,8 @@ class SilentCrew final : public Crew {
   std::uint64_t lane_records() const override { return records; }
   bool finished(unsigned worker) const override { return gone_ || killed_[worker]; }
   void kill(unsigned worker) override { killed_[worker] = true; }
+  void signal(unsigned, int, pid_t) override {}
+  bool delivered(unsigned) const override { return true; }
   std::vector<WorkerExit> collect_exits() override {
     if (!ending_ || gone_) return {};
     gone_ = true;

@@ -74,7 +74,7 @@ class Engine::Implementation {
     for (unsigned channel = 0; channel < scenario.channels(); ++channel) {
       job.options.push_back(
           make_options(scenario, registration.contract, channel, directories_[channel]));
-      transports.push_back(registration.make(job.options.back(), {}));
+      transports.push_back(registration.build(job.options.back(), {}));
     }
     result.options = job.options.front();
     try {
@@ -266,6 +266,7 @@ class Engine::Implementation {
       const std::uint64_t capacity = std::min(job.journal_records, lane_records);
       const std::uint64_t head = std::min(header.head.load(std::memory_order_acquire), capacity);
       const bool open = header.opened.load(std::memory_order_acquire) > head && head < capacity;
+      if (open) settle_cut(lanes[number].records()[head]);
       lane.records = {lanes[number].records(), head + (open ? 1 : 0)};
       history.lanes.push_back(std::move(lane));
       if (lanes[number].state() == LaneState::failed) {
@@ -274,9 +275,23 @@ class Engine::Implementation {
                                     .value = static_cast<std::uint64_t>(header.error),
                                     .text = error_text(header)});
       }
+      if (const std::uint32_t limit = header.descriptors_max.load(); limit > 0) {
+        history.evidence.push_back({.fact = Fact::limited,
+                                    .lane = static_cast<int>(number),
+                                    .value = limit,
+                                    .text = fault_words(job.scenario.faults)});
+      }
       add_resource_leaks(header, number, history);
     }
     return history;
+  }
+
+  // Its worker may have died while it completed the record: what stands there then is half of an
+  // answer, and counts for none.
+  static void settle_cut(Record& record) {
+    record.returned = 0;
+    record.outcome = static_cast<std::uint8_t>(Outcome::unknown);
+    if (record.op() == Op::receive) record.message = record.size = 0;
   }
 
   static std::string error_text(const LaneHeader& header) {

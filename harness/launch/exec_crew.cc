@@ -2,7 +2,9 @@
 // supervisor but standard input and the files named there, as if each had been started from its own
 // terminal.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -63,6 +65,18 @@ class ExecCrew final : public Crew {
     Worker& target = workers_.at(worker);
     if (!target.gone) ::kill(target.child.id(), SIGKILL);
   }
+
+  void signal(unsigned worker, int signal, pid_t thread) override {
+    const Worker& target = workers_.at(worker);
+    if (target.gone) return;
+    if (thread == 0) {
+      ::kill(target.child.id(), signal);
+    } else {
+      ::syscall(SYS_tgkill, target.child.id(), thread, signal);
+    }
+  }
+
+  bool delivered(unsigned) const override { return true; }
 
   std::vector<WorkerExit> collect_exits() override {
     std::vector<WorkerExit> exits;

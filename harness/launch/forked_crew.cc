@@ -76,7 +76,10 @@ class ForkedCrew final : public Crew {
 
   void start(const CrewJob& job) override {
     const Scenario& scenario = job.scenario;
-    first_slot_ = scenario.fresh_workers || scenario.nice_max > 0 ? workers_max : 0;
+    // Others would keep what is changed for this scenario.
+    const bool changed =
+        scenario.nice_max > 0 || scenario.faults.limits() || scenario.faults.signals > 0;
+    first_slot_ = scenario.fresh_workers || changed ? workers_max : 0;
     workers_ = worker_count(scenario);
     release_grown_lanes();
     for (unsigned lane = 0; lane < scenario.lanes(); ++lane) {
@@ -108,10 +111,24 @@ class ForkedCrew final : public Crew {
     send_with_descriptors(socket_.get(), &message, sizeof message, {});
   }
 
+  void signal(unsigned worker, int signal, pid_t thread) override {
+    Slot& slot = slots_[first_slot_ + worker];
+    if (!slot.alive || slot.doomed) return;
+    if (thread == 0) ++slot.signals;
+    const Message message{Command::signal, first_slot_ + worker, signal, thread};
+    send_with_descriptors(socket_.get(), &message, sizeof message, {});
+  }
+
+  bool delivered(unsigned worker) const override {
+    const Slot& slot = slots_[first_slot_ + worker];
+    return !slot.alive || slot.signals == 0;
+  }
+
   std::vector<WorkerExit> collect_exits() override {
     std::vector<WorkerExit> exits;
     ExitMessage message;
     while (receive(message, MSG_DONTWAIT)) {
+      if (count_signal(message)) continue;
       Slot& slot = slots_[message.slot % slots];
       slot.alive = slot.doomed = false;
       const StartBlock& block = arena_of(memory_).blocks[message.slot % slots];
@@ -140,6 +157,7 @@ class ForkedCrew final : public Crew {
         if (deadline.passed()) throw std::runtime_error("the zygote does not answer");
         continue;
       }
+      if (count_signal(message)) continue;
       if (message.slot == sweep_slot) {
         const std::size_t length = ::strnlen(message.name, sizeof message.name);
         return {.count = static_cast<unsigned>(message.status), .name = {message.name, length}};
@@ -175,8 +193,17 @@ class ForkedCrew final : public Crew {
     return got == static_cast<ssize_t>(sizeof message);
   }
 
+  // Was it the answer to a signal?
+  bool count_signal(const ExitMessage& message) {
+    if (message.slot != signalled_slot) return false;
+    Slot& slot = slots_[static_cast<unsigned>(message.status) % slots];
+    if (slot.signals > 0) --slot.signals;
+    return true;
+  }
+
   struct Slot {
     Descriptor socket, output;
+    unsigned signals = 0;  // sent to the zygote and not answered
     std::uint32_t command = 0;
     bool alive = false;
     bool doomed = false;  // sent SIGKILL, not yet gone

@@ -137,7 +137,7 @@ bool destroy_active(const std::string& run_path, const ActiveRun& active, CleanR
                               active.transport + "): clean with the program that has it");
     return false;
   }
-  registration->make(active.options, {})->destroy();
+  registration->build(active.options, {})->destroy();
   ++report.transports_destroyed;
   return true;
 }

@@ -125,6 +125,18 @@ void Watch::begin(std::vector<Lane> lanes, std::uint64_t lane_records) {
   }
 }
 
+void Watch::hold(unsigned lane, bool held) {
+  Watched& watched = lanes_[lane];
+  end_sleep(watched, static_cast<int>(lane));
+  watched.known = false;
+  watched.held = held;
+}
+
+void Watch::forget(unsigned lane) {
+  hold(lane, false);
+  lanes_[lane].gone = true;
+}
+
 void Watch::tick(Instant now) {
   if (now - last_tick_ < sample_every_ns) return;
   last_tick_ = now;
@@ -155,7 +167,8 @@ void Watch::observe(Watched& watched, int number, Instant now) {
   const LaneState state = watched.lane.state();
   const pid_t tid = header.tid.load(std::memory_order_acquire);
   std::optional<ThreadSample> sample;
-  if (state != LaneState::done && state != LaneState::failed && tid > 0) {
+  const bool ended = state == LaneState::done || state == LaneState::failed || watched.gone;
+  if (!ended && !watched.held && tid > 0) {
     sample = sample_thread(header.pid.load(std::memory_order_relaxed), tid);
   }
   if (!sample) {
@@ -221,7 +234,7 @@ bool Watch::nothing_can_move() const {
   for (const Watched& watched : lanes_) {
     const LaneHeader& header = watched.lane.header();
     const LaneState state = watched.lane.state();
-    if (state == LaneState::done || state == LaneState::failed) continue;
+    if (state == LaneState::done || state == LaneState::failed || watched.gone) continue;
     const bool slept = watched.asleep_since != 0 &&
                        watched.taken - watched.asleep_since >= deadlock_after_ns &&
                        header.head.load(std::memory_order_acquire) == watched.head;

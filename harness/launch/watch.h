@@ -44,6 +44,10 @@ class Watch {
 
   // A new scenario with these lanes, each of so many records.
   void begin(std::vector<Lane> lanes, std::uint64_t lane_records);
+  // The harness holds this lane itself, or lets it go again: its sleep begins anew then.
+  void hold(unsigned lane, bool held);
+  // The lane is gone: nobody waits for it to move.
+  void forget(unsigned lane);
   // Samples every lane, and the pressure on the machine, when the last sample is old enough.
   void tick(Instant now);
   // Notes what the kernel did to us for want of memory or processor time since the last look.
@@ -75,6 +79,7 @@ class Watch {
     Instant asleep_since = 0;  // 0: not asleep
     Stamp asleep_from = 0;
     bool untimed = false;
+    bool held = false, gone = false;
   };
   void observe(Watched& watched, int number, Instant now);
   void end_sleep(Watched& watched, int number);

@@ -6,7 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <thread>
@@ -147,6 +149,55 @@ void place(const Scenario& scenario, unsigned worker) {
   }
 }
 
+// The highest that is open, plus one.
+rlim_t descriptors_in_use() {
+  DIR* directory = ::opendir("/proc/self/fd");
+  if (directory == nullptr) return 0;
+  long highest = 2;
+  while (const dirent* entry = ::readdir(directory)) {
+    highest = std::max(highest, std::strtol(entry->d_name, nullptr, 10));
+  }
+  ::closedir(directory);
+  return static_cast<rlim_t>(highest) + 1;
+}
+
+// Of all processes of this user, "SigQ:\t3/63432", proc_pid_status(5).
+rlim_t signals_pending() {
+  std::ifstream lines("/proc/self/status");
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("SigQ:")) return std::strtoul(line.c_str() + 5, nullptr, 10);
+  }
+  return 0;
+}
+
+// Never raises one. Answers the limit that holds.
+rlim_t lower_limit(__rlimit_resource resource, rlim_t wanted) {
+  rlimit limit{};
+  if (::getrlimit(resource, &limit) != 0) return 0;
+  limit.rlim_cur = std::min(limit.rlim_cur, wanted);
+  ::setrlimit(resource, &limit);
+  return limit.rlim_cur;
+}
+
+// For the whole process; such workers live for one scenario.
+void prepare_for_faults(const Faults& faults, const std::vector<LanePlan>& plans,
+                        const std::vector<Lane>& lanes) {
+  if (faults.signals > 0) {
+    struct sigaction nothing{};
+    nothing.sa_handler = [](int) {};
+    ::sigaction(storm_signal, &nothing, nullptr);
+  }
+  if (faults.spare_signals > 0) {
+    lower_limit(RLIMIT_SIGPENDING, signals_pending() + faults.spare_signals);
+  }
+  if (faults.queue_bytes > 0) lower_limit(RLIMIT_MSGQUEUE, faults.queue_bytes);
+  if (faults.spare_descriptors == 0) return;
+  const rlim_t limit = lower_limit(RLIMIT_NOFILE, descriptors_in_use() + faults.spare_descriptors);
+  for (const LanePlan& plan : plans) {
+    lanes[plan.lane].header().descriptors_max.store(static_cast<std::uint32_t>(limit));
+  }
+}
+
 }  // namespace
 
 int count_descriptors() {
@@ -181,6 +232,7 @@ void run_worker_job(WorkerJob job) {
   }
   if (plans.empty()) return;
   place(*job.scenario, job.worker);
+  prepare_for_faults(job.scenario->faults, plans, job.lanes);
   LaneHeader& first = job.lanes[plans.front().lane].header();
   std::size_t handles = 0;
   for (const auto& of_channel : job.handles) handles += of_channel.size();

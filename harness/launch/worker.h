@@ -2,6 +2,8 @@
 // and accounts for its resources. Used by forked and by separately started workers.
 #pragma once
 
+#include <signal.h>
+
 #include <atomic>
 #include <cstdint>
 #include <vector>
@@ -22,6 +24,9 @@ struct WorkerJob {
   // Rung whenever a lane's state changes; null: the supervisor looks by itself.
   std::atomic<std::uint32_t>* bell = nullptr;
 };
+
+// What a storm sends: no transport of the project uses it.
+inline constexpr int storm_signal = SIGUSR2;
 
 // Returns when every lane of this worker is done or failed. Never throws.
 void run_worker_job(WorkerJob job);

@@ -139,12 +139,25 @@ class Zygote {
       if (pids_[message.slot] > 0) ::kill(pids_[message.slot], SIGKILL);
       return;
     }
+    if (message.command == Command::signal) return signal(message);
     if (fds.size() != 2) ::_exit(1);
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
     if (pid < 0) return report(message.slot, -1, errno);
     if (pid == 0) become_worker(message.slot, parent, fds);
     pids_[message.slot] = pid;
+  }
+
+  // A thread's number comes from the worker's own memory: the kernel checks that it is one of this
+  // child, which cannot be another process before it is reaped.
+  void signal(const Message& message) {
+    const pid_t pid = pids_[message.slot];
+    if (message.thread != 0) {
+      if (pid > 0) ::syscall(SYS_tgkill, pid, message.thread, message.signal);
+      return;
+    }
+    if (pid > 0) ::kill(pid, message.signal);
+    send({.slot = signalled_slot, .status = static_cast<std::int32_t>(message.slot)});
   }
 
   [[noreturn]] void become_worker(unsigned slot, pid_t parent, std::vector<Descriptor>& fds) {

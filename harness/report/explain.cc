@@ -236,8 +236,9 @@ std::string scenario_line(const Scenario& s) {
   for (std::uint32_t i = 0; i < s.size_count; ++i) {
     text += fmt::format("{}{}", i == 0 ? "" : "/", s.sizes[i]);
   }
-  return text + fmt::format(" bytes, capacity {}, started by {}, seed {}", s.capacity,
-                            to_string(s.launch), s.seed);
+  text += fmt::format(" bytes, capacity {}, started by {}, seed {}", s.capacity,
+                      to_string(s.launch), s.seed);
+  return s.faults.any() ? text + "; faults: " + fault_words(s.faults) : text;
 }
 
 std::string other_findings(const Judgement& judgement, const Finding& worst, std::size_t width) {

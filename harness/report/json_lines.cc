@@ -65,6 +65,7 @@ std::string json_start(const CampaignStart& start) {
 std::string json_failure(const Failure& failure) {
   Json json = line("failure");
   json["transport"] = failure.transport;
+  json["engine"] = failure.engine;
   json["fingerprint"] = failure.fingerprint;
   json["verdict"] = json_word(failure.verdict);
   json["what"] = failure.what;
@@ -89,6 +90,8 @@ std::string json_transport(const TransportTally& t) {
   json["scenarios"] = t.scenarios;
   json["inconclusive_scenarios"] = t.inconclusive_scenarios;
   if (!t.inconclusive_reason.empty()) json["inconclusive_reason"] = t.inconclusive_reason;
+  json["schedules"] = t.schedules;
+  if (!t.doubt.empty()) json["under_control"] = t.doubt;
   json["messages"] = t.messages;
   json["messages_per_second"] = t.messages_per_second;
   json["p50_ns"] = t.p50_ns;

@@ -32,9 +32,10 @@ struct Failure {
   std::string fingerprint;
   Verdict verdict = Verdict::violation;
   std::string what;
-  std::string seed;    // of the campaign
-  std::string again;   // flags of `run` that make this case again
-  std::string bundle;  // empty: none could be written
+  std::string seed;             // of the campaign
+  std::string again;            // flags of `run` that make this case again
+  std::string bundle;           // empty: none could be written
+  std::string engine = "free";  // or "controlled": its replay is exact
 };
 
 // Each returns one line with its newline. Text that is no UTF-8 is replaced, never refused.

@@ -45,6 +45,7 @@ std::string transport_lines(const TransportTally& t, const SummaryStyle& style) 
   for (const PromiseTally& promise : t.promises) {
     if (promise.verdict == t.verdict) text += promise_lines(promise, style.program);
   }
+  if (!t.doubt.empty()) text += fmt::format("  under control: {}\n", t.doubt);
   if (t.inconclusive_scenarios > 0) {
     text +=
         fmt::format("  {} of {} scenarios inconclusive{}{}\n", t.inconclusive_scenarios,

@@ -51,6 +51,8 @@ struct TransportTally {
   std::uint64_t scenarios = 0;
   std::uint64_t inconclusive_scenarios = 0;
   std::string inconclusive_reason;  // the most frequent, when there were any
+  std::uint64_t schedules = 0;      // judged under control
+  std::string doubt;                // why those claim less than they seem to; empty: they do not
   std::uint64_t messages = 0;       // received and verified
   double messages_per_second = 0;
   FairnessTally fairness;

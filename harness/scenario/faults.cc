@@ -17,6 +17,9 @@ namespace {
 
 namespace limits = scenario_limits;
 
+// Other processes of this user may have some pending meanwhile.
+constexpr std::uint32_t spare_signals_least = 1024;
+
 class RangeFaults {
  public:
   std::vector<std::string> faults;
@@ -79,6 +82,7 @@ class Rules {
     request_reply();
     comings_and_goings();
     phases();
+    injected();
     cost();
     return std::move(faults_);
   }
@@ -105,10 +109,10 @@ class Rules {
   }
 
   void peers() {
-    fault_if(s_.producers > c_.producers_max, "{} producers, the contract allows {}", s_.producers,
-             c_.producers_max);
-    fault_if(s_.consumers > c_.consumers_max, "{} consumers, the contract allows {}", s_.consumers,
-             c_.consumers_max);
+    fault_if(above(c_.producers_max, s_.producers, Role::producer),
+             "{} producers, the contract allows {}", s_.producers, c_.producers_max);
+    fault_if(above(c_.consumers_max, s_.consumers, Role::consumer),
+             "{} consumers, the contract allows {}", s_.consumers, c_.consumers_max);
     fault_if(s_.lanes() > workers_max, "{} workers together, at most {}", s_.lanes(), workers_max);
     fault_if(s_.threads > 1 && !c_.threads, "{} threads per worker, the contract allows one",
              s_.threads);
@@ -116,10 +120,22 @@ class Rules {
              s_.lanes());
   }
 
+  // Where there is room for one alone, those that succeed each other are one at a time.
+  bool above(std::uint32_t max, std::uint32_t count, Role role) const {
+    return count > max && !(max == 1 && s_.late_are_successors(role) && present(role) <= 1);
+  }
+  // Without those that come only after a death.
+  std::uint32_t present(Role role) const {
+    const bool produces = role == Role::producer;
+    const std::uint32_t all = produces ? s_.producers : s_.consumers;
+    const std::uint32_t late = produces ? s_.late_producers : s_.late_consumers;
+    return s_.late_are_successors(role) ? all - std::min(all, late) : all;
+  }
+
   // The smallest size at which the checkers can tell messages of this scenario apart.
   std::uint32_t telling_size() const {
     if (s_.workload == Workload::latest_value) return 16;  // the value carries no order otherwise
-    if (s_.workload == Workload::broadcast || s_.producers > 8) return 8;
+    if (s_.workload == Workload::broadcast || s_.producers > 8 || s_.faults.kills()) return 8;
     return 0;
   }
 
@@ -181,9 +197,9 @@ class Rules {
              "request_reply: replies bound to one consumer allow one client");
     fault_if(c_.message_max < 8, "request_reply: needs messages of 8 bytes");
     const std::uint64_t in_flight = std::uint64_t{s_.producers} * s_.window;
-    const bool fits = c_.capacity_max > 0
-                          ? in_flight <= s_.capacity
-                          : in_flight <= 4 && in_flight * s_.largest_message() <= 2048;
+    const bool fits = c_.capacity_max > 0 ? in_flight <= s_.capacity
+                                          : in_flight <= std::min(4u, s_.capacity) &&
+                                                in_flight * s_.largest_message() <= 2048;
     fault_if(s_.window > 1 && !fits,
              "window {} of {} clients: what is in flight must fit into one channel", s_.window,
              s_.producers);
@@ -196,7 +212,7 @@ class Rules {
   void comings_and_goings() {
     fault_if(s_.late_consumers > 0 && c_.late_consumer == LateConsumer::unsupported,
              "late_consumers: the contract does not allow them");
-    fault_if(s_.late_producers > 0 && !c_.late_producer,
+    fault_if(s_.late_producers > 0 && !c_.late_producer && s_.faults.producer_kills == 0,
              "late_producers: the contract does not allow them");
     // What was accepted for a consumer's connection may be gone with it, lawfully; nobody could
     // tell that from a loss.
@@ -208,7 +224,9 @@ class Rules {
     fault_if(s_.early_producers + s_.late_producers >= s_.producers &&
                  s_.early_producers + s_.late_producers > 0,
              "early and late producers: at least one must be neither");
-    if (s_.late_consumers + s_.late_producers == 0) return;
+    const bool wait_for_half = (s_.late_consumers > 0 && !s_.late_are_successors(Role::consumer)) ||
+                               (s_.late_producers > 0 && !s_.late_are_successors(Role::producer));
+    if (!wait_for_half) return;
     // Late ones attach when half of all quotas was sent; the others must get there by themselves.
     const std::uint64_t in_time =
         s_.producers - std::min(s_.producers, s_.early_producers + s_.late_producers);
@@ -227,6 +245,32 @@ class Rules {
     fault_if(s_.handoff && (latest() || c_.fan_out != FanOut::any_consumer),
              "handoff: only where any consumer may take a message");
     fault_if(s_.handoff && c_.message_max < 8, "handoff: needs messages of 8 bytes");
+  }
+
+  void injected() {
+    const Faults& f = s_.faults;
+    kills("producer", f.producer_kills, s_.producers, s_.late_producers, s_.early_producers,
+          c_.survives_producer_death);
+    kills("consumer", f.consumer_kills, s_.consumers, s_.late_consumers, s_.early_consumers,
+          c_.survives_consumer_death);
+    fault_if(f.kills() && s_.workload == Workload::request_reply,
+             "kills: not in request_reply, where a request that died would be waited for in vain");
+    fault_if(f.kills() && s_.threads > 1, "kills: one thread per worker");
+    fault_if(f.kills() && c_.message_max < 8, "kills: need messages of 8 bytes");
+    fault_if(f.pauses > 0 && f.pause_us == 0, "pauses without pause_us");
+    fault_if(f.spare_descriptors > 0 && f.spare_descriptors < spare_descriptors_least(s_),
+             "spare_descriptors {} is below {}, which the contract may need", f.spare_descriptors,
+             spare_descriptors_least(s_));
+    fault_if(f.spare_signals > 0 && f.spare_signals < spare_signals_least,
+             "spare_signals {} is below {}", f.spare_signals, spare_signals_least);
+  }
+  void kills(const char* role, std::uint32_t kills, std::uint32_t all, std::uint32_t late,
+             std::uint32_t early, bool survived) {
+    if (kills == 0) return;
+    fault_if(!survived, "{}_kills: the contract survives no such death", role);
+    fault_if(kills >= all, "{}_kills: {} of {}; one must stay", role, kills, all);
+    fault_if(late > kills, "{}_kills: {} come late, as successors of {} killed", role, late, kills);
+    fault_if(early > 0, "{}_kills: nobody else of them may leave early", role);
   }
 
   void cost() {

@@ -36,6 +36,10 @@ Scenario sound() {
   s.messages = 100;
   return s;
 }
+void dying(Scenario& s, Contract& c, std::uint32_t producers) {
+  c.survives_producer_death = true;
+  s.faults.producer_kills = producers;
+}
 void reply(Scenario& s) { s.workload = Workload::request_reply; }
 
 const Case cases[] = {
@@ -64,6 +68,28 @@ const Case cases[] = {
      [](Scenario& s, Contract& c) {
        s.workload = Workload::latest_value, c.delivery = Delivery::latest_value, s.sizes[0] = 15;
      }},
+    {"producer_kills: the contract survives no such death",
+     [](Scenario& s, Contract&) { s.faults.producer_kills = 1; }},
+    {"consumer_kills: the contract survives no such death",
+     [](Scenario& s, Contract& c) {
+       c.survives_producer_death = true, s.faults.consumer_kills = 1;
+     }},
+    {"producer_kills: 4 of 4; one must stay", [](Scenario& s, Contract& c) { dying(s, c, 4); }},
+    {"2 come late, as successors of 1 killed",
+     [](Scenario& s, Contract& c) { dying(s, c, 1), s.late_producers = 2; }},
+    {"leave early", [](Scenario& s, Contract& c) { dying(s, c, 1), s.early_producers = 1; }},
+    {"kills: one thread", [](Scenario& s, Contract& c) { dying(s, c, 1), s.threads = 2; }},
+    {"kills: need messages of 8 bytes",
+     [](Scenario& s, Contract& c) { dying(s, c, 1), c.message_max = s.sizes[0] = 7; }},
+    {"sizes[0]: 7 is below 8", [](Scenario& s, Contract& c) { dying(s, c, 1), s.sizes[0] = 7; }},
+    {"kills: not in request_reply", [](Scenario& s, Contract& c) { dying(s, c, 1), reply(s); }},
+    {"4 producers, the contract allows 1",
+     [](Scenario& s, Contract& c) { dying(s, c, 2), s.late_producers = 2, c.producers_max = 1; }},
+    {"pauses without pause_us", [](Scenario& s, Contract&) { s.faults.pauses = 1; }},
+    {"faults.pauses: 101", [](Scenario& s, Contract&) { s.faults.pauses = 101; }},
+    {"spare_descriptors 31 is below 32",
+     [](Scenario& s, Contract&) { s.faults.spare_descriptors = 31; }},
+    {"spare_signals 9", [](Scenario& s, Contract&) { s.faults.spare_signals = 9; }},
     {"workload", [](Scenario& s, Contract&) { s.workload = Workload::broadcast; }},
     {"workload", [](Scenario& s, Contract&) { s.workload = static_cast<Workload>(9); }},
     {"workload", [](Scenario&, Contract& c) { c.fan_out = FanOut::broadcast; }},
@@ -137,6 +163,10 @@ const Case cases[] = {
     {"must fit into one channel", [](Scenario& s, Contract&) { reply(s), s.window = 17; }},
     {"must fit into one channel",
      [](Scenario& s, Contract& c) { reply(s), s.window = 2, c.capacity_max = 0; }},
+    {"must fit into one channel",
+     [](Scenario& s, Contract& c) {
+       reply(s), s.producers = 1, s.window = 2, c.capacity_max = 0, s.capacity = 1;
+     }},
     {"request_reply: without", [](Scenario& s, Contract&) { reply(s), s.late_consumers = 1; }},
     {"request_reply: without", [](Scenario& s, Contract&) { reply(s), s.early_consumers = 1; }},
 };
@@ -180,6 +210,18 @@ TEST(ScenarioFaults, SurviveAnyBytes) {
       EXPECT_LE(scenario.lanes(), workers_max);
     }
   }
+}
+
+// Where the contract has room for one producer, those that come after each other's death are one
+// at a time; and no contract need promise that others come late.
+TEST(ScenarioFaults, SuccessorsAreNoCrowd) {
+  Scenario s = sound();
+  Contract c = willing();
+  dying(s, c, 3);
+  s.late_producers = 3;
+  c.producers_max = 1;
+  c.late_producer = false;
+  EXPECT_THAT(scenario_faults(s, c), IsEmpty());
 }
 
 }  // namespace

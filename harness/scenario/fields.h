@@ -18,6 +18,10 @@ inline constexpr std::uint64_t pause_us_max = 1'000'000;
 inline constexpr std::uint64_t spin_ns_max = 1'000'000;
 inline constexpr std::uint64_t deadline_us_max = 10'000'000;
 inline constexpr std::uint64_t gap_ms_max = 60'000;
+inline constexpr std::uint64_t pauses_max = 100;
+inline constexpr std::uint64_t stop_us_max = 10'000'000;
+inline constexpr std::uint64_t signals_max = 100'000;
+inline constexpr std::uint64_t spare_max = 1u << 16;
 inline constexpr std::uint64_t window_max = 1024;
 inline constexpr std::int64_t planned_ns_max = 600'000'000'000;  // ten minutes of pauses
 
@@ -39,6 +43,20 @@ void visit_noise(Visitor& v, SomeNoise& noise) {
   v.number("sleep_permille", noise.sleep_permille, 0, 1000);
   v.number("spin_max_ns", noise.spin_max_ns, 0, scenario_limits::spin_ns_max);
   v.number("sleep_max_us", noise.sleep_max_us, 0, scenario_limits::pause_us_max);
+}
+
+template <typename Visitor, typename SomeFaults>
+void visit_faults(Visitor& v, SomeFaults& faults) {
+  using namespace scenario_limits;
+  v.number("producer_kills", faults.producer_kills, 0, workers_max);
+  v.number("consumer_kills", faults.consumer_kills, 0, workers_max);
+  v.number("pauses", faults.pauses, 0, pauses_max);
+  v.number("pause_us", faults.pause_us, 0, stop_us_max);
+  v.number("signals", faults.signals, 0, signals_max);
+  v.number("signal_gap_us", faults.signal_gap_us, 10, pause_us_max);
+  v.number("spare_descriptors", faults.spare_descriptors, 0, spare_max);
+  v.number("spare_signals", faults.spare_signals, 0, spare_max);
+  v.number("queue_bytes", faults.queue_bytes, 0, channel_bytes_max);
 }
 
 // Calls the visitor for each field but `version` (it is part of the schema's name), in the order of
@@ -83,6 +101,7 @@ void visit_fields(Visitor& v, SomeScenario& s) {
   v.number("oversize_permille", s.oversize_permille, 0, 1000);
   v.number("window", s.window, 1, window_max);
   v.flag("count_resources", s.count_resources);
+  v.object("faults", [&](auto& inner) { visit_faults(inner, s.faults); });
 }
 
 }  // namespace ipctorture

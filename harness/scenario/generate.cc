@@ -14,6 +14,7 @@
 
 #include "harness/base/prng.h"
 #include "harness/scenario/fields.h"
+#include "harness/scenario/generate_faults.h"
 
 namespace ipctorture {
 namespace {
@@ -94,8 +95,11 @@ class Draw {
     rhythm();
     comings_and_goings();
     extras();
+    const bool churn = draw_kills(rng_, c_, s_);
+    if (churn) gaps_ = 0;
     shorten();
     gaps();
+    draw_disturbances(rng_, c_, s_);
     return s_;
   }
 
@@ -103,12 +107,8 @@ class Draw {
   bool latest() const { return c_.delivery == Delivery::latest_value; }
   bool broadcast() const { return !latest() && c_.fan_out == FanOut::broadcast; }
   bool replies() const { return s_.workload == Workload::request_reply; }
-  // Log-uniform in [low, high]: every order of magnitude alike.
   std::uint64_t magnitude(std::uint64_t low, std::uint64_t high) {
-    unsigned doublings = 0;
-    while ((low << (doublings + 1)) <= high) ++doublings;
-    const std::uint64_t floor = low << rng_.below(doublings + 1u);
-    return rng_.between(floor, std::min(high, floor * 2 - 1));
+    return draw_magnitude(rng_, low, high);
   }
 
   void workload() {
@@ -214,7 +214,7 @@ class Draw {
     s_.capacity = static_cast<std::uint32_t>(rng_.between(1, std::max(1u, most)));
     if (replies() && rng_.chance(500)) {
       const std::uint32_t in_flight = c_.capacity_max > 0           ? s_.capacity
-                                      : s_.largest_message() <= 512 ? 4u
+                                      : s_.largest_message() <= 512 ? std::min(4u, s_.capacity)
                                                                     : 1u;
       s_.window = std::max(1u, in_flight / s_.producers);
     }

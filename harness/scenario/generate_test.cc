@@ -60,7 +60,7 @@ TEST(Generate, GoldenHashOfVersion1) {
     }
   }
   EXPECT_EQ(generator_version, 1u);
-  EXPECT_EQ(hash, 10665301926017570451u);
+  EXPECT_EQ(hash, 4643032214279793110u);
 }
 
 TEST(Generate, CaseSeedsDependOnEverything) {
@@ -76,44 +76,53 @@ TEST(Generate, CaseSeedsDependOnEverything) {
 // The features of a scenario, by name.
 std::map<std::string, bool> features(const Scenario& s) {
   const std::uint32_t largest = s.largest_message();
-  return {{"request_reply", s.workload == Workload::request_reply},
-          {"exec", s.launch == Launch::exec},
-          {"fresh", s.fresh_workers},
-          {"1x1", s.producers == 1 && s.consumers == 1},
-          {"8x8", s.producers == 8 && s.consumers == 8},
-          {"threads", s.threads > 1},
-          {"several sizes", s.size_count > 1},
-          {"above PIPE_BUF", largest > 4096},
-          {"PIPE_BUF or next to it", largest >= 4095 && largest <= 4097},
-          {"largest", largest == 1 << 20},
-          {"below 8 bytes", s.sizes[0] < 8},
-          {"capacity up to 8", s.capacity <= 8},
-          {"capacity 1", s.capacity == 1},
-          {"counters near 2^16", s.counter_start > 65000 && s.counter_start < 65536},
-          {"counters near 2^32", s.counter_start > 0xffffff00u},
-          {"send now", s.send_deadlines.now_permille > 0},
-          {"send at", s.send_deadlines.at_permille > 0},
-          {"receive now", s.receive_deadlines.now_permille > 0},
-          {"receive at", s.receive_deadlines.at_permille > 0},
-          {"yields", s.producer_noise.yield_permille > 0},
-          {"spins", s.consumer_noise.spin_permille > 0},
-          {"sleeps", s.consumer_noise.sleep_permille > 0},
-          {"one core", s.pinning == Pinning::one_core},
-          {"spread", s.pinning == Pinning::spread},
-          {"nice", s.nice_max > 0},
-          {"starved", s.starved_worker > 0},
-          {"burst", s.burst > 0},
-          {"slow consumer", s.consumer_delay_us > 0},
-          {"fill", s.fill_first},
-          {"gap", s.gap_after > 0},
-          {"handoff", s.handoff},
-          {"late consumer", s.late_consumers > 0},
-          {"late producer", s.late_producers > 0},
-          {"early producer", s.early_producers > 0},
-          {"early consumer", s.early_consumers > 0},
-          {"oversize", s.oversize_permille > 0},
-          {"window", s.window > 1},
-          {"counted", s.count_resources}};
+  return {
+      {"request_reply", s.workload == Workload::request_reply},
+      {"exec", s.launch == Launch::exec},
+      {"fresh", s.fresh_workers},
+      {"1x1", s.producers == 1 && s.consumers == 1},
+      {"8x8", s.producers == 8 && s.consumers == 8},
+      {"threads", s.threads > 1},
+      {"several sizes", s.size_count > 1},
+      {"above PIPE_BUF", largest > 4096},
+      {"PIPE_BUF or next to it", largest >= 4095 && largest <= 4097},
+      {"largest", largest == 1 << 20},
+      {"below 8 bytes", s.sizes[0] < 8},
+      {"capacity up to 8", s.capacity <= 8},
+      {"capacity 1", s.capacity == 1},
+      {"counters near 2^16", s.counter_start > 65000 && s.counter_start < 65536},
+      {"counters near 2^32", s.counter_start > 0xffffff00u},
+      {"send now", s.send_deadlines.now_permille > 0},
+      {"send at", s.send_deadlines.at_permille > 0},
+      {"receive now", s.receive_deadlines.now_permille > 0},
+      {"receive at", s.receive_deadlines.at_permille > 0},
+      {"yields", s.producer_noise.yield_permille > 0},
+      {"spins", s.consumer_noise.spin_permille > 0},
+      {"sleeps", s.consumer_noise.sleep_permille > 0},
+      {"one core", s.pinning == Pinning::one_core},
+      {"spread", s.pinning == Pinning::spread},
+      {"nice", s.nice_max > 0},
+      {"starved", s.starved_worker > 0},
+      {"burst", s.burst > 0},
+      {"slow consumer", s.consumer_delay_us > 0},
+      {"fill", s.fill_first},
+      {"gap", s.gap_after > 0},
+      {"handoff", s.handoff},
+      {"late consumer", s.late_consumers > 0},
+      {"late producer", s.late_producers > 0},
+      {"early producer", s.early_producers > 0},
+      {"early consumer", s.early_consumers > 0},
+      {"oversize", s.oversize_permille > 0},
+      {"window", s.window > 1},
+      {"counted", s.count_resources},
+      {"producers killed", s.faults.producer_kills > 0},
+      {"consumers killed", s.faults.consumer_kills > 0},
+      {"both killed", s.faults.producer_kills > 0 && s.faults.consumer_kills > 0},
+      {"killed without a successor", s.faults.kills() && s.late_producers + s.late_consumers == 0},
+      {"stopped", s.faults.pauses > 0},
+      {"stopped beyond deadlines", s.faults.pause_us > s.receive_deadlines.at_us},
+      {"stormed", s.faults.signals > 0},
+      {"limited", s.faults.limits()}};
 }
 
 TEST(Generate, SwarmHasAndLacksEveryFeature) {
@@ -136,7 +145,8 @@ TEST(Generate, SmallBudgetsGiveShortScenarios) {
   for (std::uint64_t seed = 0; seed < 1000; ++seed) {
     const Scenario s = generate(seed, "queue", contract, {.budget_ns = 20'000'000});
     const bool outlasts_deadlines = s.gap_ms == 3 * contract.deadline_slack_ms;
-    EXPECT_LE(planned_pause_ns(s), outlasts_deadlines ? 170'000'000 : 20'000'000)
+    const std::int64_t stops = std::int64_t{s.faults.pauses} * s.faults.pause_us * 1000;
+    EXPECT_LE(planned_pause_ns(s) - stops, outlasts_deadlines ? 170'000'000 : 20'000'000)
         << scenario_to_json(s);
     EXPECT_LE(s.messages * s.producers * s.largest_message() / s.size_count, 40'000'000u)
         << scenario_to_json(s);
@@ -197,6 +207,40 @@ TEST(Generate, ConsumersLeaveEarlyUnlessMessagesWouldGoWithThem) {
     }
     const bool may = contract.consumers_max > 1 && contract.fan_out != FanOut::bound_consumer;
     EXPECT_EQ(leaving > 10, may) << name;
+  }
+}
+
+// In shares of their own, and nothing else in most scenarios.
+TEST(Generate, MostScenariosAreFreeOfFaults) {
+  const Contract contract = synthetic::contracts()[0].second;
+  unsigned killed = 0, stopped = 0, stormed = 0, limited = 0, churn = 0, free_of_any = 0;
+  for (std::uint64_t seed = 0; seed < 2000; ++seed) {
+    const Scenario s = generate(seed, "queue", contract, {});
+    killed += s.faults.kills();
+    stopped += s.faults.pauses > 0;
+    stormed += s.faults.signals > 0;
+    limited += s.faults.limits();
+    churn += s.faults.producer_kills > 3 || s.faults.consumer_kills > 3;
+    free_of_any += !s.faults.any();
+  }
+  EXPECT_NEAR(killed, 300, 60) << "a sixth, but for request and reply";
+  EXPECT_NEAR(stopped, 200, 60);
+  EXPECT_NEAR(stormed, 200, 60);
+  EXPECT_NEAR(limited, 100, 40);
+  EXPECT_GT(churn, 15u);
+  EXPECT_GT(free_of_any, 1000u);
+}
+
+TEST(Generate, NobodyIsKilledWhoseDeathIsNotSurvived) {
+  for (const auto& [name, contract] : synthetic::contracts()) {
+    unsigned producers = 0, consumers = 0;
+    for (std::uint64_t seed = 0; seed < 300; ++seed) {
+      const Scenario s = generate(seed, name, contract, {});
+      producers += s.faults.producer_kills;
+      consumers += s.faults.consumer_kills;
+    }
+    EXPECT_EQ(producers > 0, contract.survives_producer_death) << name;
+    EXPECT_EQ(consumers > 0, contract.survives_consumer_death) << name;
   }
 }
 

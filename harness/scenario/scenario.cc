@@ -1,5 +1,7 @@
 #include "harness/scenario/scenario.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
@@ -18,6 +20,28 @@ std::uint32_t Scenario::largest_message() const {
   return *std::max_element(sizes.begin(), sizes.begin() + std::clamp(size_count, 1u, sizes_max));
 }
 
+std::string fault_words(const Faults& f) {
+  std::string text;
+  const auto add = [&](std::uint64_t count, std::string_view one, std::string_view several,
+                       const std::string& more = {}) {
+    if (count == 0) return;
+    text +=
+        fmt::format("{}{} {}{}", text.empty() ? "" : ", ", count, count == 1 ? one : several, more);
+  };
+  add(f.producer_kills, "producer killed", "producers killed");
+  add(f.consumer_kills, "consumer killed", "consumers killed");
+  add(f.pauses, "stop", "stops", fmt::format(" of {:.1f} ms", f.pause_us / 1e3));
+  add(f.signals, "signal", "signals", fmt::format(" {} us apart", f.signal_gap_us));
+  add(f.spare_descriptors, "spare descriptor", "spare descriptors");
+  add(f.spare_signals, "spare pending signal", "spare pending signals");
+  add(f.queue_bytes, "byte of message queues", "bytes of message queues");
+  return text;
+}
+
+std::uint32_t spare_descriptors_least(const Scenario& s) {
+  return 16 + std::max(1u, s.threads) * s.channels() * (s.lanes() + 8);
+}
+
 std::int64_t planned_pause_ns(const Scenario& s) {
   std::int64_t us = 0;
   if (s.gap_after > 0) {
@@ -27,6 +51,7 @@ std::int64_t planned_pause_ns(const Scenario& s) {
   if (s.burst > 0) us += static_cast<std::int64_t>(s.messages / s.burst * s.burst_pause_us);
   const std::uint64_t per_consumer = s.messages * s.producers / std::max(1u, s.consumers);
   us = std::max(us, static_cast<std::int64_t>(per_consumer * s.consumer_delay_us));
+  us += std::int64_t{s.faults.pauses} * s.faults.pause_us;
   return us * 1000;
 }
 

@@ -59,6 +59,30 @@ struct Noise {
   bool operator==(const Noise&) const = default;
 };
 
+// What is done to the workers from outside while they are at it (launch/nemesis.h); when and to
+// whom is drawn from the scenario's seed.
+struct Faults {
+  // So many workers of the role are killed with SIGKILL. Each death lets the next late one of its
+  // role in, as its successor: these come for no other reason then.
+  std::uint32_t producer_kills = 0;
+  std::uint32_t consumer_kills = 0;
+  std::uint32_t pauses = 0;    // some worker is stopped (SIGSTOP) for pause_us and goes on
+  std::uint32_t pause_us = 0;  // longer than deadlines, or than the progress bound: as drawn
+  // Signals to some thread each, storm_gap_us apart; their handler does nothing and restarts no
+  // call (no SA_RESTART).
+  std::uint32_t signals = 0;
+  std::uint32_t signal_gap_us = 200;
+  // Limits of each worker, set before it attaches; 0: as they are.
+  std::uint32_t spare_descriptors = 0;  // RLIMIT_NOFILE: so many above those that are open
+  std::uint32_t spare_signals = 0;      // RLIMIT_SIGPENDING: so many above those now pending
+  std::uint32_t queue_bytes = 0;        // RLIMIT_MSGQUEUE
+  bool operator==(const Faults&) const = default;
+
+  bool kills() const { return producer_kills + consumer_kills > 0; }
+  bool limits() const { return spare_descriptors + spare_signals + queue_bytes > 0; }
+  bool any() const { return kills() || limits() || pauses + signals > 0; }
+};
+
 inline constexpr unsigned workers_max = 32;  // threads over all workers
 inline constexpr unsigned sizes_max = 16;
 inline constexpr std::uint64_t messages_max = 1u << 26;  // per producer
@@ -109,6 +133,7 @@ struct Scenario {
       0;                         // extra sends of message_max + 1 bytes, which must be refused
   std::uint32_t window = 1;      // request_reply: requests in flight per client
   bool count_resources = false;  // workers count their descriptors and mappings (about 0.2 ms each)
+  Faults faults;
   bool operator==(const Scenario&) const = default;
 
   std::string_view transport_name() const { return std::string_view(transport.data()); }
@@ -116,6 +141,10 @@ struct Scenario {
   std::uint32_t largest_message() const;      // of sizes
   unsigned channels() const { return workload == Workload::request_reply ? 2 : 1; }
   unsigned lanes() const { return producers + consumers; }
+  // The late ones of this role come only when one of it was killed.
+  bool late_are_successors(Role role) const {
+    return (role == Role::producer ? faults.producer_kills : faults.consumer_kills) > 0;
+  }
 };
 static_assert(std::is_trivially_copyable_v<Scenario>);
 
@@ -123,6 +152,13 @@ static_assert(std::is_trivially_copyable_v<Scenario>);
 // above the maximum, a gap without a handover that can end it ...), one sentence each; empty: it is
 // valid. Bounds every field, so that a hostile scenario cannot exhaust the machine.
 std::vector<std::string> scenario_faults(const Scenario& scenario, const Contract& contract);
+
+// The faults in words, "2 producers killed, 40 signals"; empty when there are none.
+std::string fault_words(const Faults& faults);
+
+// The least spare_descriptors with which every worker can keep the contract: its peers', and some
+// of its own.
+std::uint32_t spare_descriptors_least(const Scenario& scenario);
 
 // About how long it takes at least, from its pauses alone: for budgets.
 std::int64_t planned_pause_ns(const Scenario& scenario);

@@ -23,14 +23,18 @@ inline NamedContracts lossless() {
                        .capacity_max = 1024,
                        .message_max = 1 << 20,
                        .producers_max = 8,
-                       .consumers_max = 8};
+                       .consumers_max = 8,
+                       .survives_producer_death = true,
+                       .survives_consumer_death = true,
+                       .lost_per_death_max = 1};
   const Contract ring{.ordering = Ordering::total,
                       .reports_closed = true,
                       .exact_empty = true,
                       .exact_full = true,
                       .capacity_max = 4096,
                       .message_min = 0,
-                      .message_max = 65536};
+                      .message_max = 65536,
+                      .survives_producer_death = true};
   const Contract pipe{.ordering = Ordering::per_producer,
                       .late_consumer = LateConsumer::backlog,
                       .reports_closed = true,
@@ -44,7 +48,10 @@ inline NamedContracts lossless() {
                         .message_min = 0,
                         .message_max = 1 << 20,
                         .producers_max = 8,
-                        .consumers_max = 8};
+                        .consumers_max = 8,
+                        .survives_producer_death = true,
+                        .survives_consumer_death = true,
+                        .lost_per_death_max = 64};
   const Contract priority{.ordering = Ordering::priority,
                           .late_consumer = LateConsumer::backlog,
                           .late_producer = true,
@@ -121,6 +128,8 @@ inline Contract random_contract(Prng& rng) {
     c.deadline_now = rng.chance(800);
     c.deadline_at = rng.chance(800);
     c.progress_bound_ms = static_cast<std::uint32_t>(1 + rng.below(100'000));
+    c.survives_producer_death = rng.chance(500);
+    c.survives_consumer_death = rng.chance(500);
     if (contract_faults(c).empty()) return c;
   }
 }

@@ -78,6 +78,27 @@ bool note_mapped(void* address, std::size_t bytes, std::uint64_t device, std::ui
   return true;
 }
 
+void note_unbacked(const void* address, std::size_t bytes) {
+  const std::uint64_t first = canonical(address) / page_bytes;
+  for (std::uint64_t page = first; page < first + pages(bytes); ++page) {
+    std::uint64_t& word = objects->unbacked[page / 64];
+    if ((word >> page % 64 & 1) == 0) ++objects->unbacked_pages;
+    word |= std::uint64_t{1} << page % 64;
+  }
+}
+
+bool touch_unbacked(std::uint64_t key, std::size_t bytes) {
+  bool first = false;
+  for (std::uint64_t page = key / page_bytes; page * page_bytes < key + bytes; ++page) {
+    std::uint64_t& word = objects->unbacked[page / 64];
+    if ((word >> page % 64 & 1) == 0) continue;
+    first = true;
+    --objects->unbacked_pages;
+    word &= ~(std::uint64_t{1} << page % 64);
+  }
+  return first;
+}
+
 void note_unmapped(void* address, std::size_t bytes) {
   const std::size_t page = (reinterpret_cast<std::uintptr_t>(address) - arena_begin) / page_bytes;
   std::fill_n(page_of + page, std::min(pages(bytes), arena_pages - page), 0u);
@@ -93,7 +114,12 @@ void forget_addresses() {
   pages_used = next_page = 0;
 }
 
-void forget_objects() { objects->count = objects->pages = 0; }
+void forget_objects() {
+  objects->count = objects->pages = 0;
+  if (objects->unbacked_pages == 0) return;
+  objects->unbacked_pages = 0;
+  std::fill(std::begin(objects->unbacked), std::end(objects->unbacked), 0u);
+}
 
 void describe_key(std::uint64_t key, char* text, std::size_t bytes) {
   // Above canonical offsets stand tags: 57, not in shared memory; 56, private in it.

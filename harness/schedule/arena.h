@@ -1,6 +1,6 @@
 // Where shared mappings live in a controlled process: one reserved range of addresses, so that an
 // instrumented access is told from a private one by one comparison. mmap and shmat are led here
-// (interpose_memory.cc).
+// (calls/memory.cc).
 //
 // Peers map the same object at different addresses, or twice in one address space. So what counts
 // is the canonical offset: each page of each object has a number, the same in every process, in
@@ -29,6 +29,9 @@ struct ObjectTable {
   std::uint32_t count = 0;
   std::uint32_t pages = 0;
   SharedObject object[objects_max];
+  // Pages of a file on a medium that can be full, to which no room is given yet: bit per page.
+  std::uint32_t unbacked_pages = 0;
+  std::uint64_t unbacked[canonical_pages_max / 64] = {};
 };
 
 // Of this process: arena page -> canonical page + 1; 0: nothing is mapped there.
@@ -58,6 +61,10 @@ void* find_room(std::size_t bytes);
 // `address` .. now maps pages of the object, from the offset on. False: too many objects or pages.
 bool note_mapped(void* address, std::size_t bytes, std::uint64_t device, std::uint64_t inode,
                  std::uint64_t offset);
+// Nothing backs these pages of a mapping; touching one makes it backed.
+void note_unbacked(const void* address, std::size_t bytes);
+// The first touch of a page among these? It is backed afterwards.
+bool touch_unbacked(std::uint64_t key, std::size_t bytes);
 void note_unmapped(void* address, std::size_t bytes);
 // How many pages of the arena this process ever used, from its beginning.
 std::size_t arena_pages_used();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "harness/schedule/arena.h"
+#include "harness/schedule/lane_heap.h"
 #include "harness/schedule/scheduler.h"
 
 namespace ipctorture::schedule {
@@ -22,10 +23,11 @@ class ByHand {
  public:
   explicit ByHand(unsigned lanes, std::size_t shared_bytes = 4 * page_bytes)
       : control_(std::make_unique<Control>()), shadow_(shared_bytes / line_bytes) {
+    make_lane_heaps();
     control = control_.get();
     shadow = shadow_.data();
     objects = &objects_;
-    control->lanes = lanes;
+    control->workload_lanes = control->lanes = lanes;
     control->runnable = (1u << lanes) - 1;
     control->source = Source::keyed;
     handover = {.to_lane = [](int, int) { throw std::logic_error("nobody takes over here"); },
@@ -36,7 +38,8 @@ class ByHand {
                     }};
     direction = {.rested = [] {},
                  .nobody_runs = [] { return false; },
-                 .progress = [] { return std::uint64_t{0}; }};
+                 .progress = [] { return std::uint64_t{0}; },
+                 .worker = [](unsigned lane) { return lane; }};
     begin_schedule();
     forget_all(control->memory, lanes);
     control->stop = UINT32_MAX;  // no step is a choice of who is next

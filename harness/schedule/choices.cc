@@ -98,8 +98,8 @@ std::string_view to_string(Point point) {
 }
 
 std::string_view to_string(Question question) {
-  constexpr std::string_view names[question_count] = {"waiter", "shorter", "interrupted",
-                                                      "spurious", "stale"};
+  constexpr std::string_view names[question_count] = {
+      "waiter", "shorter", "interrupted", "spurious", "stale", "shortage", "hostile", "unbacked"};
   return names[static_cast<unsigned>(question) % question_count];
 }
 

@@ -70,8 +70,11 @@ enum class Question : std::uint8_t {
   interrupted,  // 1: EINTR before anything happened
   spurious,     // 1: a wait returns for no reason
   stale,        // n: an atomic load returns the n-th last store that it may
+  shortage,     // n: the call fails with the n-th of the errors that a full machine gives it
+  hostile,      // n: a peer has just written another value where this load looks
+  unbacked,     // 1: the first touch of a page that nothing backs is a SIGBUS
 };
-inline constexpr unsigned question_count = 5;
+inline constexpr unsigned question_count = 8;
 std::string_view to_string(Question question);
 
 enum class Change : std::uint8_t {

@@ -48,12 +48,56 @@ struct LaneControl {
   std::uint32_t log_step = 0;  // its last one, of all
   std::int64_t priority = 0;   // PCT
   std::int64_t waiting_since = 0;
-  std::int64_t interrupt_at = 0;     // a timer's signal will interrupt its call then; 0: none
-  std::int64_t interrupt_every = 0;  // and again after so long
-  std::int64_t starved = 0;          // virtual ns that passed in leaps while it could run
+  void* timers = nullptr;               // that it made, in its own heap (calls/timer.cc)
+  void* rings = nullptr;                // likewise (uring.h)
+  std::uint32_t descriptor_timers = 0;  // likewise, in Control
+  std::uint32_t handled_at = 0;  // its step in which a timer's handler ran while it waited; 0: none
+  std::int64_t starved = 0;      // virtual ns that passed in leaps while it could run
   std::uint32_t stale_in_row = 0;
   const void* waits_at = nullptr;  // return address
+  void* at_thread_exit = nullptr;  // destructors of its thread_local variables (calls/thread.cc)
 };
+
+// A lane that the transport started itself: a thread, or the first thread of a process.
+struct AuxiliaryLane {
+  std::uint8_t creator = 0;    // a lane
+  bool leads_process = false;  // started by fork(2); else a thread of its creator's process
+  bool detached = false;
+  bool collected = false;  // joined, or waited for
+  std::int32_t pid = 0;    // of the process that it leads
+  void* (*start)(void*) = nullptr;
+  void* argument = nullptr;
+  void* value = nullptr;     // that the thread ended with
+  void* specific = nullptr;  // its values of pthread keys (calls/thread.cc)
+};
+
+// Which lane has a mutex whose kind asks for its owner. The library knows only the kernel's thread,
+// which lanes of one process share.
+struct HeldMutex {
+  std::uint64_t key = 0;
+  std::uint32_t lane = 0;
+};
+inline constexpr unsigned held_max = 64;
+
+// A call was answered an error by choice: what the checkers must know.
+struct Shortage {
+  std::uint8_t lane = 0;
+  Point at = Point::none;
+  std::int32_t error = 0;
+  std::int64_t time = 0;
+};
+inline constexpr unsigned shortages_max = 4;  // of one schedule
+
+// A timer that is a descriptor (calls/timerfd.cc). A change of it is a kernel call.
+struct DescriptorTimer {
+  std::uint64_t device = 0, inode = 0;  // what its descriptors name
+  std::int32_t clock = 0;
+  std::int64_t expires = 0;  // virtual ns; 0: it is not set
+  std::int64_t every = 0;
+  std::uint64_t shown = 0;            // expiries that its readers were shown
+  std::int32_t watched[lanes_max]{};  // by an epoll set, as this descriptor of that lane; 0: none
+};
+inline constexpr unsigned descriptor_timers_max = 8;  // made by one lane
 
 // How the departures of a schedule are chosen.
 enum class Source : std::uint8_t {
@@ -97,7 +141,7 @@ static_assert(sizeof(Step) == 8);
 enum class Ending : std::uint8_t {
   running = 0,
   ready,     // every lane is attached and waits for the order to run
-  complete,  // every lane is finished
+  complete,  // every lane of the workload is finished
   deadlock,  // nobody can run and nobody's deadline will pass
   livelock,  // the budget is used up and nothing was completed in its second half
   budget,    // the budget is used up
@@ -113,7 +157,8 @@ std::string_view to_string(Ending ending);
 
 struct Control {
   // --- of one schedule, set by the explorer
-  std::uint32_t lanes = 0;
+  std::uint32_t workload_lanes = 0;  // these have plans and journals, and come first
+  std::uint32_t lanes = 0;           // and those that the transport started (AuxiliaryLane)
   std::uint32_t processes = 0;
   Source source = Source::listed;
   bool detect_races = true;
@@ -121,6 +166,8 @@ struct Control {
   bool keep_log = false;   // fill `log`, for explanations
   bool can_kill = false;   // lanes are processes
   bool questions = false;  // random sources may answer questions otherwise than by default
+  bool hostile = false;    // a peer may write anything into shared memory, at any time
+  bool shortages = false;  // calls may fail as on a machine that is full
   std::uint32_t step_budget = 20'000;
   std::uint32_t walk_one_in = 2;  // mean number of steps between random switches
   std::uint64_t random = 0;
@@ -133,8 +180,11 @@ struct Control {
 
   // --- its state
   Ending ending = Ending::running;
-  std::int32_t current = -1;      // the lane that runs
-  std::uint32_t runnable = 0;     // bit per lane
+  std::int32_t current = -1;   // the lane that runs
+  std::uint32_t runnable = 0;  // bit per lane
+  // Bit per lane for which the kernel has something to do, which it does in the lane's next call: no
+  // deadline passes before its time meanwhile.
+  std::uint32_t resting = 0;
   std::uint32_t timed = 0;        // bit per lane that waits with a deadline
   std::uint32_t step = 0;         // taken, over all lanes
   std::uint32_t stop = 0;         // the step at which to think
@@ -156,13 +206,25 @@ struct Control {
   std::int64_t killed_at = 0;      // the last kill
   std::uint32_t sleep_count = 0;
   LongSleep sleeps[sleeps_max];
+  std::uint32_t alterations = 0;  // by a hostile peer
+  std::uint32_t shortage_count = 0;
+  Shortage shortage[shortages_max];
   const char* said_call = nullptr;  // what ended it: a call (uncontrolled)
   char said[400] = {};              // ... in words
   std::uint32_t phase = 0;          // the director's
   std::uint32_t marks = 0;          // attempts
   std::uint32_t log_count = 0;
   LaneControl lane[lanes_max];
+  AuxiliaryLane auxiliary[lanes_max];
+  std::uint32_t held_count = 0;
+  HeldMutex held[held_max];
+  bool leaves = false;  // when ending is `killed`: the process ends by itself, with this status
+  std::int32_t exit_status = 0;
   MemoryModel memory;
+
+  DescriptorTimer descriptor_timer[lanes_max][descriptor_timers_max];
+  std::int32_t real_pid[lanes_max] = {};  // by process (virtual_pid.h); 0: not known
+  std::int32_t real_parent_pid = 0;
 
   // --- batons: who waits in futex(2) for its turn
   alignas(64) std::atomic<std::uint32_t> supervisor{0};

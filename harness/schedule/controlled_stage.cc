@@ -129,10 +129,15 @@ std::uint64_t operations_completed() {
   return heads;
 }
 
+unsigned worker_of(unsigned lane) { return setting->plans[lane].worker; }
+
 }  // namespace
 
 void install_direction() {
-  direction = {.rested = on_rest, .nobody_runs = on_standstill, .progress = operations_completed};
+  direction = {.rested = on_rest,
+               .nobody_runs = on_standstill,
+               .progress = operations_completed,
+               .worker = worker_of};
 }
 
 void order_to_run() {
@@ -171,6 +176,12 @@ std::uint32_t ControlledStage::wait_for_order(std::uint32_t obeyed) {
 }
 
 std::int64_t ControlledStage::starved_ns() const { return control->lane[lane_].starved; }
+
+unsigned ControlledStage::shortages() const {
+  return static_cast<unsigned>(std::count_if(control->shortage,
+                                             control->shortage + control->shortage_count,
+                                             [&](const Shortage& s) { return s.lane == lane_; }));
+}
 
 bool ControlledStage::stopped() const { return false; }
 

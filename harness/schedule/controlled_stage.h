@@ -49,6 +49,7 @@ class ControlledStage final : public Stage {
   void spin_ns(std::int64_t ns) override;  // virtual time is not spent by spinning: a sleep
   void yield() override;
   void between_operations() override;
+  unsigned shortages() const override;
   std::int64_t starved_ns() const override;  // what time leapt over while this lane could run
 
  private:

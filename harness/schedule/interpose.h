@@ -43,7 +43,7 @@ long word(Pointer* pointer) {
   return reinterpret_cast<long>(pointer);
 }
 
-// Virtual time, of every clock (interpose_time.cc). CLOCK_REALTIME runs at a fixed distance.
+// Virtual time, of every clock (calls/time.cc). CLOCK_REALTIME runs at a fixed distance.
 std::int64_t clock_ns(clockid_t clock);
 // A timeout of a call as a virtual deadline: null is 0, none; and an absolute one likewise. One
 // that has passed is 1.

@@ -29,8 +29,8 @@ namespace {
 std::byte* heaps = nullptr;
 
 struct alignas(16) BlockHeader {
-  std::size_t bytes;  // that the block can hold
-  std::size_t offset = 0;
+  std::size_t bytes;      // that the block can hold
+  std::size_t requested;  // of them
 };
 
 bool is_lane_memory(const void* pointer) {
@@ -50,6 +50,7 @@ void* allocate(std::size_t bytes) {
   }
   if (void* block = heap.free_blocks[size_class]; block != nullptr) {
     std::memcpy(&heap.free_blocks[size_class], block, sizeof block);
+    header_of(block).requested = bytes;
     return block;
   }
   if (heap.used + sizeof(BlockHeader) + rounded > lane_heap_bytes) {
@@ -59,6 +60,7 @@ void* allocate(std::size_t bytes) {
   auto* header = reinterpret_cast<BlockHeader*>(reinterpret_cast<std::byte*>(&heap) + heap.used);
   heap.used += sizeof(BlockHeader) + rounded;
   header->bytes = rounded;
+  header->requested = bytes;
   return header + 1;
 }
 
@@ -82,6 +84,7 @@ void* allocate_aligned(std::size_t alignment, std::size_t bytes) {
   const auto begin = reinterpret_cast<std::uintptr_t>(block + sizeof(BlockHeader));
   auto* aligned = reinterpret_cast<void*>((begin + alignment - 1) / alignment * alignment);
   header_of(aligned).bytes = bytes | (std::size_t{1} << 40);  // no power of two: see release()
+  header_of(aligned).requested = bytes;
   return aligned;
 }
 
@@ -103,6 +106,27 @@ LaneHeap& lane_heap(unsigned lane) {
 void clear_lane_heap(unsigned lane) {
   LaneHeap& heap = *new (heaps + lane * lane_heap_bytes) LaneHeap;
   heap.used = (sizeof(LaneHeap) + 15) / 16 * 16;
+}
+
+std::size_t room_at(const void* address) {
+  if (!is_lane_memory(address)) return SIZE_MAX;
+  const auto* at = static_cast<const std::byte*>(address);
+  const auto lane = static_cast<unsigned>(static_cast<std::size_t>(at - heaps) / lane_heap_bytes);
+  const LaneHeap& heap = lane_heap(lane);
+  const auto* begin = reinterpret_cast<const std::byte*>(&heap);
+  const auto* header = begin + (sizeof(LaneHeap) + 15) / 16 * 16;
+  while (header < begin + heap.used) {
+    BlockHeader block;
+    std::memcpy(&block, header, sizeof block);
+    const std::byte* const data = header + sizeof block;
+    const std::byte* const end = data + block.bytes;
+    if (at < end) {
+      const auto offset = static_cast<std::size_t>(at - data);
+      return at >= data && offset <= block.requested ? block.requested - offset : 0;
+    }
+    header = end;
+  }
+  return 0;
 }
 
 }  // namespace ipctorture::schedule
@@ -155,7 +179,7 @@ int posix_memalign(void** to, size_t alignment, size_t bytes) {
 }
 size_t malloc_usable_size(void* pointer) noexcept {
   if (pointer == nullptr) return 0;
-  if (is_lane_memory(pointer)) return header_of(pointer).bytes & ~odd_bit;
+  if (is_lane_memory(pointer)) return header_of(pointer).requested;
   static const auto call = real<decltype(&::malloc_usable_size)>("malloc_usable_size");
   return call(pointer);
 }

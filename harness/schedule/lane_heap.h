@@ -24,6 +24,9 @@ struct LaneHeap {
 // Maps the regions, in the process from which workers are forked. Throws std::system_error.
 void make_lane_heaps();
 LaneHeap& lane_heap(unsigned lane);  // also where its region begins
+// How many bytes of an allocated block are there from this address on; SIZE_MAX when it is no
+// lane's. Takes time in proportion to the number of blocks.
+std::size_t room_at(const void* address);
 void clear_lane_heap(unsigned lane);
 
 }  // namespace ipctorture::schedule

@@ -10,6 +10,8 @@
 #include <exception>
 
 #include "harness/schedule/arena.h"
+#include "harness/schedule/calls/own_tasks.h"
+#include "harness/schedule/calls/virtual_pid.h"
 #include "harness/schedule/controlled_stage.h"
 #include "harness/schedule/interpose.h"
 #include "harness/schedule/lane_heap.h"
@@ -35,14 +37,25 @@ void live_as_lane(unsigned lane) {
 }
 
 void lane_entry() noexcept {
-  live_as_lane(static_cast<unsigned>(current_lane));
+  const auto lane = static_cast<unsigned>(current_lane);
+  if (is_auxiliary(current_lane)) {
+    live_as_thread(lane);
+  } else {
+    live_as_lane(lane);
+  }
+  run_thread_exits();
+  if (crew.is_child && control->auxiliary[current_lane].leads_process) leave_process(0);
   lane_finished();  // never comes back: a lane that is over is never chosen
   std::terminate();
 }
 
-void enter_lane(int from, int lane) {
-  current_lane = lane;
-  switch_fiber(from < 0 ? crew.main : crew.fiber[from], crew.fiber[lane]);
+Fiber& fiber_of(int lane) { return lane < 0 ? crew.main : crew.fiber[lane]; }
+
+// To a lane, or to the harness (-1).
+void enter(int from, int to) {
+  current_lane = to;
+  if (!crew.variables.empty()) crew.variables.exchange(from, to);
+  switch_fiber(fiber_of(from), fiber_of(to));
 }
 
 bool is_mine(int lane) { return control->lane[lane].process == crew.process; }
@@ -54,10 +67,10 @@ void wait_for_turn(int from) {
     const auto command = static_cast<ProcessCommand>(control->command);
     const bool renew = crew.generation != process_state->generation;
     if (command != ProcessCommand::run || renew) {
+      if (crew.is_child) raw_call(SYS_exit_group, 0);  // the schedule that it was part of is over
       // The fibers' old lives are over, this one's too.
-      current_lane = -1;
       crew.main.caught_exceptions = nullptr;
-      if (from >= 0) switch_fiber(crew.fiber[from], crew.main);
+      if (from >= 0) enter(from, -1);
       return;
     }
     const int lane = control->current;
@@ -65,14 +78,14 @@ void wait_for_turn(int from) {
       current_lane = lane;
       return;
     }
-    enter_lane(from, lane);
+    enter(from, lane);
     return;
   }
 }
 
 void to_lane(int from, int to) {
   if (is_mine(to)) {
-    enter_lane(from, to);
+    enter(from, to);
     return;
   }
   current_lane = -1;
@@ -84,11 +97,14 @@ void to_session() {
   const int from = current_lane;
   current_lane = -1;
   if (!crew.forked) {
-    switch_fiber(crew.fiber[from], crew.main);
+    enter(from, -1);
   } else {
     const bool dies = control->ending == Ending::killed;  // it is another's once we have posted
+    const bool leaves = control->leaves;
+    const int status = control->exit_status;
     post(control->supervisor);
-    if (dies) raw_call(SYS_kill, ::getpid(), SIGKILL);
+    if (dies && leaves) raw_call(SYS_exit_group, status);
+    if (dies) raw_call(SYS_kill, raw_call(SYS_getpid), SIGKILL);
     wait_for_turn(from);
   }
 }
@@ -132,15 +148,46 @@ void renew_lanes() {
   forget_addresses();
   for (const unsigned lane : my_lanes()) {
     clear_lane_heap(lane);
+    crew.variables.begin(lane);
     prepare_fiber(crew.fiber[lane], [] { lane_entry(); });
   }
 }
 
-bool save_lanes() { return crew.snapshot.take(my_lanes(), crew.fiber, crew.code); }
+void prepare_thread(unsigned lane) {
+  clear_lane_heap(lane);
+  crew.variables.begin(lane);
+  prepare_fiber(crew.fiber[lane], [] { lane_entry(); });
+}
+
+bool save_lanes() { return crew.snapshot.take(my_lanes(), crew.fiber, crew.variables, crew.code); }
+
+void live_as_child(unsigned lane, unsigned process, pid_t parent) {
+  raw_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  if (raw_call(SYS_getppid) != parent) raw_call(SYS_exit_group, 0);
+  // It goes on where it is, on the stack that it inherited.
+  std::swap(crew.fiber[lane], crew.fiber[current_lane]);
+  crew.process = process;
+  crew.forked = crew.is_child = true;
+  clear_lane_heap(lane);
+  register_process(process);
+  current_lane = -1;
+  wait_for_turn(static_cast<int>(lane));
+}
+
+void leave_process(int status) {
+  Control& c = *control;
+  for (const unsigned lane : my_lanes()) {
+    if (c.auxiliary[lane].leads_process) c.lane[lane].waiting = Waiting::finished;
+  }
+  c.kill_lane = static_cast<std::uint32_t>(current_lane);
+  c.leaves = true;
+  c.exit_status = status;
+  end_schedule(Ending::killed);
+}
 
 void run_fibers() {
   if (crew.generation != process_state->generation) renew_lanes();
-  enter_lane(-1, control->current);
+  enter(-1, control->current);
   current_lane = -1;
 }
 
@@ -149,6 +196,7 @@ void live_as_worker(unsigned process, pid_t parent) {
   if (::getppid() != parent) raw_call(SYS_exit_group, 0);  // it died before we asked
   crew.process = process;
   crew.forked = true;
+  register_process(process);
   for (unsigned lane = 0; lane < control->lanes; ++lane) {
     if (!is_mine(static_cast<int>(lane)) && lane < crew.lane_handles.size()) {
       crew.lane_handles[lane].clear();

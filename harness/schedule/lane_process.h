@@ -7,6 +7,7 @@
 
 #include "harness/schedule/choices.h"
 #include "harness/schedule/fiber.h"
+#include "harness/schedule/lane_variables.h"
 #include "harness/schedule/snapshot.h"
 #include "harness/transport/registry.h"
 
@@ -22,9 +23,11 @@ struct Crew {
   std::vector<std::vector<std::vector<Descriptor>>> lane_handles;  // [lane][channel]
   const void* code = nullptr;  // an address in the transport's shared object
   unsigned process = 0;        // ours; of the session with fibers: 0
-  bool forked = false;         // this is a worker process
+  bool forked = false;         // this is a worker process, or a child of one
+  bool is_child = false;       // ... that the transport started
   Fiber main;
   Fiber fiber[lanes_max];
+  LaneVariables variables;
   Snapshot snapshot;
   std::uint32_t generation = 0;  // of the lanes' state here; see ProcessState
 };
@@ -44,6 +47,13 @@ void install_handover();
 // Brings the lanes of this process to the state that process_state asks for.
 void renew_lanes();
 bool save_lanes();
+// The fiber of a new auxiliary lane of this process, which runs a thread of the transport's.
+void prepare_thread(unsigned lane);
+// In a process that the transport just started: the running lane goes on as `lane`, which leads the
+// process, when that has its turn.
+void live_as_child(unsigned lane, unsigned process, pid_t parent);
+// The running lane's process ends, as by exit(3).
+[[noreturn]] void leave_process(int status);
 // A worker process, from its fork to its end.
 [[noreturn]] void live_as_worker(unsigned process, pid_t parent);
 // The session's process: runs lanes from Control::current on until the schedule is over.

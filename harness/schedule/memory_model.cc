@@ -169,6 +169,22 @@ void forget_all(MemoryModel& memory, unsigned lanes) {
   }
 }
 
+void begin_lane(MemoryModel& memory, unsigned lane) {
+  memory.now[lane] = mine(memory);
+  memory.now[lane].of[lane] = 1;
+  memory.visible[lane] = memory.visible[self()];
+  memory.visible[lane].of[lane] = 1;
+  memory.to_acquire[lane] = {};
+  memory.fence_release[lane] = {};
+  tick(memory);
+}
+
+void learn_from(MemoryModel& memory, unsigned lane) {
+  mine(memory).join(memory.now[lane]);
+  memory.visible[self()].join(memory.now[lane]);
+  memory.visible[self()].join(memory.visible[lane]);
+}
+
 void check_access(MemoryModel& memory, std::uint64_t key, std::size_t bytes, bool writes,
                   Access access) {
   Checker checker(memory);

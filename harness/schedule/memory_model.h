@@ -110,6 +110,10 @@ extern LineShadow* shadow;
 
 // Makes the model new: whatever happened before is ordered before everything to come.
 void forget_all(MemoryModel& memory, unsigned lanes);
+// A lane that the running one starts: what that did comes before all it does.
+void begin_lane(MemoryModel& memory, unsigned lane);
+// All that another lane did comes before what the running one does.
+void learn_from(MemoryModel& memory, unsigned lane);
 // Notes an access, and ends the schedule with a race if it is one.
 void check_access(MemoryModel& memory, std::uint64_t key, std::size_t bytes, bool writes,
                   Access access);

@@ -34,4 +34,14 @@ bool is_asleep(pid_t process);
 // " (system call 0, pipe_read)", of a process that sleeps: proc_pid_syscall(5), proc_pid_wchan(5).
 std::string waits_where(pid_t process);
 
+// It ended, whether or not somebody has waited for it: its descriptors are closed, its locks given
+// back.
+bool is_gone(pid_t process);
+// Returns when it is; gives up after ten seconds.
+void wait_until_gone(pid_t process);
+// As waitpid(2) would say it of a process that nobody has waited for yet.
+int status_of_gone(pid_t process);
+// What the kernel does about a signal that it has not delivered yet: the process ends.
+bool ends_by(pid_t process, int signal);
+
 }  // namespace ipctorture::schedule

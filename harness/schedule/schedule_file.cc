@@ -10,7 +10,7 @@
 namespace ipctorture::schedule {
 namespace {
 
-constexpr std::string_view schema = "ipctorture-schedule/1";
+constexpr std::string_view schema = "ipctorture-schedule/2";
 constexpr std::size_t bytes_max = 8u << 20;
 constexpr int depth_max = 4;
 constexpr std::size_t departures_text_max = 1u << 20;
@@ -48,6 +48,8 @@ std::string schedule_to_json(const RecordedSchedule& schedule) {
       {"kill_lanes", schedule.kill_lanes},
       {"weak_memory", schedule.weak_memory},
       {"questions", schedule.questions},
+      {"shortages", schedule.shortages},
+      {"hostile", schedule.hostile},
       {"departures", to_text(schedule.departures)},
       {"trace_hash", fmt::format("{:016x}", schedule.trace_hash)}};
   auto& trace = json["trace"] = nlohmann::ordered_json::array();
@@ -68,6 +70,8 @@ RecordedSchedule schedule_from_json(std::string_view text) {
       static_cast<std::uint32_t>(json.number("kill_lanes", 0, (1u << lanes_max) - 1));
   schedule.weak_memory = json.flag("weak_memory");
   schedule.questions = json.flag("questions");
+  schedule.shortages = json.flag("shortages");
+  schedule.hostile = json.flag("hostile");
   schedule.departures = departures_from_text(json.text("departures", departures_text_max));
   schedule.trace_hash = from_hex(json, "trace_hash");
   for (const auto& step : json.list("trace", trace_max - 1)) {

@@ -1,4 +1,4 @@
-// A schedule as JSON, `schedule.json` of a bundle (schema "ipctorture-schedule/1"): what it takes
+// A schedule as JSON, `schedule.json` of a bundle (schema "ipctorture-schedule/2"): what it takes
 // to run it again, and the steps it took, so that a strict replay can say where it parts from them.
 // Read as hostile input: sizes and ranges are bounded, unknown fields refused.
 #pragma once
@@ -17,6 +17,8 @@ struct RecordedSchedule {
   std::uint32_t kill_lanes = 0;  // whose kills a search around it tries
   bool weak_memory = false;
   bool questions = false;
+  bool shortages = false;
+  bool hostile = false;
   Departures departures;
   std::uint64_t trace_hash = 0;
   std::vector<Step> trace;  // from step 1

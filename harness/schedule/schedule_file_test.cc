@@ -26,6 +26,7 @@ RecordedSchedule recorded() {
           .kill_lanes = 5,
           .weak_memory = true,
           .questions = true,
+          .shortages = true,
           .departures = {{.step = 17, .lane = 0, .change = Change::run, .value = 1},
                          {.step = 4, .lane = 1, .change = Change::kill}},
           .trace_hash = 0xfedcba9876543210,
@@ -51,15 +52,19 @@ TEST(ScheduleFile, IsReadAsItWasWritten) {
 }
 
 TEST(ScheduleFile, EachFlagIsItsOwn) {
-  for (unsigned bits = 0; bits < 8; ++bits) {
+  for (unsigned bits = 0; bits < 32; ++bits) {
     RecordedSchedule one;
     one.late_lanes = (bits & 1) != 0 ? LateLanes::succeed : LateLanes::come_anyway;
     one.weak_memory = (bits & 2) != 0;
     one.questions = (bits & 4) != 0;
+    one.shortages = (bits & 8) != 0;
+    one.hostile = (bits & 16) != 0;
     const RecordedSchedule read = schedule_from_json(schedule_to_json(one));
     EXPECT_EQ(read.late_lanes, one.late_lanes);
     EXPECT_EQ(read.weak_memory, one.weak_memory);
     EXPECT_EQ(read.questions, one.questions);
+    EXPECT_EQ(read.shortages, one.shortages);
+    EXPECT_EQ(read.hostile, one.hostile);
   }
 }
 
@@ -96,12 +101,13 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Alteration{"unknown_field", [](Json& j) { j["colour"] = 1; }, "colour"},
         Alteration{"no_schema", [](Json& j) { j.erase("schema"); }, "schema"},
-        Alteration{"other_schema", [](Json& j) { j["schema"] = "ipctorture-schedule/2"; },
+        Alteration{"other_schema", [](Json& j) { j["schema"] = "ipctorture-schedule/1"; },
                    "schema"},
         Alteration{"late_lanes", [](Json& j) { j["late_lanes"] = "never"; }, "late_lanes"},
         Alteration{"kill_lanes", [](Json& j) { j["kill_lanes"] = 256; }, "kill_lanes"},
         Alteration{"flag_as_number", [](Json& j) { j["weak_memory"] = 1; }, "weak_memory"},
         Alteration{"no_questions", [](Json& j) { j.erase("questions"); }, "questions"},
+        Alteration{"no_shortages", [](Json& j) { j.erase("shortages"); }, "shortages"},
         Alteration{"departure", [](Json& j) { j["departures"] = "0@1:run=8"; }, "'0@1:run=8'"},
         Alteration{"departures_as_list", [](Json& j) { j["departures"] = Json::array(); },
                    "departures"},

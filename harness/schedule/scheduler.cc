@@ -6,6 +6,7 @@
 
 #include "harness/schedule/arena.h"
 #include "harness/schedule/interpose.h"
+#include "harness/schedule/scheduler_parts.h"
 #include "harness/schedule/strategy.h"
 
 namespace ipctorture::schedule {
@@ -16,11 +17,6 @@ Handover handover;
 Direction direction;
 
 namespace {
-
-constexpr std::uint64_t hash_seed = 0x1234567;
-constexpr std::uint64_t hash_factor = 0x9e3779b97f4a7c15;
-
-constexpr std::uint32_t bit(int lane) { return 1u << static_cast<unsigned>(lane); }
 
 // Notes a step. What else could run: the lanes, and above them those whose deadline could pass.
 void take_step(Point at, std::uint32_t key, std::uint16_t others, const void* pc) {
@@ -37,12 +33,6 @@ void take_step(Point at, std::uint32_t key, std::uint16_t others, const void* pc
   c.lane[lane].log_step = step;
   c.trace[step] = {lane, at, others, key};
   if (c.keep_log) c.log[step] = {pc, 0};
-}
-
-std::uint16_t others_of(int lane) {
-  const Control& c = *control;
-  return static_cast<std::uint16_t>((c.runnable & ~bit(lane)) | (c.timed & ~c.runnable & ~bit(lane))
-                                                                    << 8);
 }
 
 // Whoever could have run meanwhile did not get to: its calls are late for no fault of theirs.
@@ -75,37 +65,6 @@ int earliest_deadline() {
   return earliest;
 }
 
-void make_runnable(int lane, bool timed_out) {
-  Control& c = *control;
-  LaneControl& l = c.lane[lane];
-  if (timed_out) {
-    // Time does not pass one deadline without those before it.
-    for (int first = earliest_deadline(); c.lane[first].deadline < l.deadline;) {
-      make_runnable(first, true);
-      first = earliest_deadline();
-    }
-    leap_to(l.deadline);
-    const bool in_call = l.waits_in != Point::sleep && l.waits_in != Point::order;
-    if (in_call && c.time - l.waiting_since >= long_sleep_ns && c.sleep_count < sleeps_max) {
-      c.sleeps[c.sleep_count++] = {static_cast<std::uint8_t>(lane), l.waiting_since, c.time};
-    }
-  }
-  l.waiting = Waiting::none;
-  l.timed_out = timed_out;
-  c.runnable |= bit(lane);
-  c.timed &= ~bit(lane);
-  if (c.source == Source::pct) c.stop = 0;
-}
-
-int next_in_turn(int after) {
-  const Control& c = *control;
-  for (unsigned i = 1; i <= c.lanes; ++i) {
-    const int lane = static_cast<int>((static_cast<unsigned>(after) + i) % c.lanes);
-    if ((c.runnable & bit(lane)) != 0) return lane;
-  }
-  return -1;
-}
-
 void record(Change change, std::uint8_t value) {
   Control& c = *control;
   if (c.taken_count == taken_max) return;
@@ -119,6 +78,7 @@ void record(Change change, std::uint8_t value) {
 [[noreturn]] void kill_here() {
   record(Change::kill, 0);
   control->kill_lane = static_cast<std::uint32_t>(current_lane);
+  control->leaves = false;
   control->killed_at = control->time;
   // Whether it came before or after another lane's stamp matters to the checkers.
   control->stamp_order = (control->stamp_order ^ (0x80u | control->kill_lane)) * hash_factor;
@@ -213,7 +173,7 @@ void think() {
 
 bool all_over() {
   const Control& c = *control;
-  return std::all_of(c.lane, c.lane + c.lanes, [](const LaneControl& lane) {
+  return std::all_of(c.lane, c.lane + c.workload_lanes, [](const LaneControl& lane) {
     return lane.waiting == Waiting::finished || lane.waiting == Waiting::dead;
   });
 }
@@ -235,20 +195,6 @@ bool settle() {
   }
   ++c.settles;
   return someone;
-}
-
-// Lets time, or the director, make somebody runnable; how the schedule ends when neither can.
-Ending move_time() {
-  Control& c = *control;
-  while (c.runnable == 0) {
-    if (all_over()) return Ending::complete;
-    if (const int lane = earliest_deadline(); lane >= 0) {
-      make_runnable(lane, true);
-    } else if (!direction.nobody_runs() && !settle()) {
-      return Ending::deadlock;
-    }
-  }
-  return Ending::running;
 }
 
 // The running lane cannot go on: who is next?
@@ -296,11 +242,48 @@ bool wait(Waiting how, Point in, std::uint64_t key, std::uint32_t classes, std::
 
 }  // namespace
 
-std::string_view to_string(Ending ending) {
-  constexpr std::string_view names[ending_count] = {
-      "running", "ready",  "complete",     "deadlock", "livelock", "budget",
-      "race",    "misuse", "uncontrolled", "crash",    "diverged", "killed"};
-  return names[static_cast<unsigned>(ending) % ending_count];
+void make_runnable(int lane, bool timed_out) {
+  Control& c = *control;
+  LaneControl& l = c.lane[lane];
+  if (timed_out) {
+    // Time does not pass one deadline without those before it.
+    for (int first = earliest_deadline(); c.lane[first].deadline < l.deadline;) {
+      make_runnable(first, true);
+      first = earliest_deadline();
+    }
+    leap_to(l.deadline);
+    const bool in_call = l.waits_in != Point::sleep && l.waits_in != Point::order;
+    if (in_call && c.time - l.waiting_since >= long_sleep_ns && c.sleep_count < sleeps_max) {
+      c.sleeps[c.sleep_count++] = {static_cast<std::uint8_t>(lane), l.waiting_since, c.time};
+    }
+  }
+  l.waiting = Waiting::none;
+  l.timed_out = timed_out;
+  c.runnable |= bit(lane);
+  c.timed &= ~bit(lane);
+  if (c.source == Source::pct) c.stop = 0;
+}
+
+int next_in_turn(int after) {
+  const Control& c = *control;
+  for (unsigned i = 1; i <= c.lanes; ++i) {
+    const int lane = static_cast<int>((static_cast<unsigned>(after) + i) % c.lanes);
+    if ((c.runnable & bit(lane)) != 0) return lane;
+  }
+  return -1;
+}
+
+Ending move_time() {
+  Control& c = *control;
+  while (c.runnable == 0) {
+    if (all_over()) return Ending::complete;
+    if (const int lane = earliest_deadline(); lane >= 0) {
+      make_runnable(lane, true);
+    } else if (!direction.nobody_runs() && !settle()) {
+      return Ending::deadlock;
+    }
+  }
+  return Ending::running;
 }
 
 void point(Point at, std::uint64_t key, const void* pc) {
@@ -355,7 +338,7 @@ void effect(std::uint32_t classes) {
 
 unsigned ask(Question question, unsigned answers, const void* pc) {
   Control& c = *control;
-  if (answers < 2 || (!c.questions && question != Question::waiter && question != Question::stale))
+  if (answers < 2 || (!c.questions && question < Question::stale && question != Question::waiter))
     return 0;
   take_step(Point::choice, static_cast<std::uint32_t>(question),
             static_cast<std::uint16_t>(answers), pc);
@@ -364,6 +347,18 @@ unsigned ask(Question question, unsigned answers, const void* pc) {
   control->stop = next_stop();
   if (answer != 0) record(Change::answer, static_cast<std::uint8_t>(answer));
   return answer;
+}
+
+int shortage(Point at, PossibleErrors errors, const void* pc) {
+  Control& c = *control;
+  if (!c.shortages || errors.error[0] == 0 || c.shortage_count == shortages_max) return 0;
+  const unsigned answer = ask(Question::shortage, errors.error[1] == 0 ? 2 : 3, pc);
+  if (answer == 0) return 0;
+  const int error = errors.error[answer - 1];
+  note_value(static_cast<std::uint64_t>(error));
+  c.shortage[c.shortage_count++] = {
+      .lane = static_cast<std::uint8_t>(current_lane), .at = at, .error = error, .time = c.time};
+  return error;
 }
 
 void pause_when_ready() {
@@ -402,97 +397,19 @@ void lane_finished() {
   LaneControl& me = c.lane[current_lane];
   me.waiting = Waiting::finished;
   c.runnable &= ~bit(current_lane);
-  direction.rested();
-  effect(effect_any);
+  c.resting &= ~bit(current_lane);
+  if (is_auxiliary(current_lane)) {
+    wake(end_key(current_lane), lanes_max, nullptr);
+  } else {
+    direction.rested();
+    effect(effect_any);
+    if (c.lanes > c.workload_lanes) {
+      if (all_over()) check_expected();
+      if (all_over()) end_schedule(Ending::complete);
+      end_threads(static_cast<unsigned>(current_lane));
+    }
+  }
   switch_to(next_when_blocked());
-}
-
-void begin_schedule() {
-  Control& c = *control;
-  c.ending = Ending::running;
-  c.step = c.stop = c.alone_since = 0;
-  c.next_listed = c.next_walk = 0;
-  c.progress_step = 0;
-  c.progress_heads = 0;
-  c.lowest_priority = -100;
-  c.hash = c.stamp_order = hash_seed;
-  c.taken_count = 0;
-  c.sleep_count = 0;
-  c.killed_lanes = 0;
-  c.settles = 0;
-  c.said[0] = 0;
-  c.kernel_calls = 0;
-  c.shared_accesses = 0;
-  for (unsigned lane = 0; lane < c.lanes; ++lane) {
-    c.lane[lane].steps = 0;
-    c.lane[lane].stale_in_row = 0;
-  }
-  begin_strategy();
-}
-
-void end_waiting_for_order(unsigned lane) {
-  if (control->lane[lane].waiting == Waiting::order) make_runnable(static_cast<int>(lane), false);
-}
-
-void bury(std::uint32_t lanes_mask) {
-  Control& c = *control;
-  for (unsigned lane = 0; lane < c.lanes; ++lane) {
-    LaneControl& l = c.lane[lane];
-    if ((lanes_mask >> lane & 1) == 0) continue;
-    if (l.waiting != Waiting::finished) l.waiting = Waiting::dead;
-    // The end of a process is seen by everybody: what it did comes before what they do now.
-    for (unsigned other = 0; other < c.lanes; ++other) {
-      c.memory.now[other].join(c.memory.now[lane]);
-      c.memory.visible[other].join(c.memory.now[lane]);
-    }
-  }
-  c.runnable &= ~lanes_mask;
-  c.timed &= ~lanes_mask;
-  // The kernel released its locks and closed its descriptors: everybody looks again.
-  effect(effect_any);
-  for (unsigned lane = 0; lane < c.lanes; ++lane) {
-    const LaneControl& l = c.lane[lane];
-    if (l.waiting == Waiting::key && l.waits_in == Point::mutex_lock) {
-      make_runnable(static_cast<int>(lane), false);
-    }
-  }
-}
-
-bool choose_in_session() {
-  Control& c = *control;
-  c.ending = move_time();
-  if (c.ending != Ending::running) return false;
-  c.current = next_in_turn(static_cast<int>(c.lanes) - 1);
-  c.alone_since = c.step;
-  c.stop = 0;
-  return true;
-}
-
-void describe_waiting(unsigned lane, char* text, unsigned bytes) {
-  const LaneControl& l = control->lane[lane];
-  switch (l.waiting) {
-    case Waiting::none:
-      std::snprintf(text, bytes, "can run");
-      break;
-    case Waiting::key: {
-      char object[80];
-      describe_key(l.key, object, sizeof object);
-      std::snprintf(text, bytes, "waits in %s at %s", to_string(l.waits_in).data(), object);
-      break;
-    }
-    case Waiting::retry:
-      std::snprintf(text, bytes, "waits in %s", to_string(l.waits_in).data());
-      break;
-    case Waiting::order:
-      std::snprintf(text, bytes, "waits for orders");
-      break;
-    case Waiting::finished:
-      std::snprintf(text, bytes, "has finished");
-      break;
-    case Waiting::dead:
-      std::snprintf(text, bytes, "is dead");
-      break;
-  }
 }
 
 }  // namespace ipctorture::schedule

@@ -1,5 +1,5 @@
 // The heart of the controlled engine: runs in whichever lane has its turn, and hands the turn on.
-// The callbacks of instrumented code (tsan_callbacks.cc) and the interposed calls (interpose_*.cc)
+// The callbacks of instrumented code (tsan_callbacks.cc) and the interposed calls (calls/)
 // come here with every step.
 //
 // One process at a time runs, in it one lane, on a fiber; everything here is called by that lane
@@ -54,6 +54,12 @@ unsigned wake(std::uint64_t key, unsigned most, const void* pc);
 void effect(std::uint32_t classes);
 // A question with `answers` possible answers; 0 is the default.
 unsigned ask(Question question, unsigned answers, const void* pc);
+// May the running lane's call fail now? Its errors are ENOSPC and the like, 0: no more of them.
+// The error that it fails with, noted for the checkers; 0: it is made.
+struct PossibleErrors {
+  std::int16_t error[2] = {};
+};
+int shortage(Point at, PossibleErrors errors, const void* pc);
 // What is remembered of the step for explanations.
 void note_value(std::uint64_t value);
 
@@ -71,7 +77,21 @@ inline void note_kernel_call() { ++control->kernel_calls; }
 // Everybody is ready: back to the session. Returns when this lane has its first turn.
 void pause_when_ready();
 
-// --- for those who start and end lanes (processes.h)
+// --- for those who start and end lanes
+
+inline bool is_auxiliary(int lane) {
+  return static_cast<std::uint32_t>(lane) >= control->workload_lanes;
+}
+// What waits for the end of an auxiliary lane, or of the processes that a process started.
+constexpr std::uint64_t end_key(int lane) {
+  return std::uint64_t{1} << 55 | static_cast<unsigned>(lane);
+}
+constexpr std::uint64_t children_key(unsigned process) { return end_key(lanes_max) + process; }
+// Another lane, started by the running one, that can run at once. Ends the schedule when there are
+// too many.
+unsigned add_lane(unsigned process);
+// "lane 1", "thread of worker 0", "child 2 of worker 0".
+void name_lane(unsigned lane, char* text, unsigned bytes);
 
 // The lane is over and its fiber must be left: hands on, or ends the schedule.
 void lane_finished();
@@ -99,7 +119,8 @@ void describe_waiting(unsigned lane, char* text, unsigned bytes);
 struct Direction {
   void (*rested)();
   bool (*nobody_runs)();
-  std::uint64_t (*progress)();  // grows with every operation that any lane completes
+  std::uint64_t (*progress)();        // grows with every operation that any lane completes
+  unsigned (*worker)(unsigned lane);  // of a lane of the workload: its worker's number
 };
 extern Direction direction;
 

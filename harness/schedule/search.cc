@@ -168,10 +168,22 @@ bool Search::kill_within(std::uint32_t lanes, const Plan& base, const Departures
   plan.keyed = way;
   if (!run(plan)) return false;
   std::uint64_t number = 0;
+  const Control& state = session_.state();
+  // Whose process is to die, threads of the transport's included; not processes that it started.
+  const auto is_target = [&, workload = state.workload_lanes](unsigned lane) {
+    if (lane < workload || lane >= state.lanes) return (lanes >> lane & 1) != 0;
+    for (unsigned other = 0; other < workload; ++other) {
+      const bool same = state.lane[other].process == state.lane[lane].process;
+      if (same && (lanes >> other & 1) != 0) return true;
+    }
+    return false;
+  };
+  std::uint32_t targets = 0;
+  for (unsigned lane = 0; lane < lanes_max; ++lane) targets |= is_target(lane) ? 1u << lane : 0;
   std::vector<std::vector<std::uint32_t>> places;
   for (unsigned lane = 0; lane < lanes_max; ++lane) places.push_back(places_of(lane));
   for (unsigned lane = 0; lane < lanes_max; ++lane) {
-    if ((lanes >> lane & 1) == 0) continue;
+    if ((targets >> lane & 1) == 0) continue;
     for (const std::uint32_t step : places[lane]) {
       if (number++ % limits_.shards != limits_.shard) continue;
       plan.keyed = way;

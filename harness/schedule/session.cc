@@ -12,14 +12,16 @@
 #include <stdexcept>
 
 #include "harness/base/clock.h"
-#include "harness/base/prng.h"
 #include "harness/schedule/arena.h"
+#include "harness/schedule/calls/own_tasks.h"
 #include "harness/schedule/controlled_stage.h"
 #include "harness/schedule/lane_heap.h"
 #include "harness/schedule/lane_process.h"
 #include "harness/schedule/outside.h"
 #include "harness/schedule/scheduler.h"
+#include "harness/schedule/session_children.h"
 #include "harness/schedule/session_history.h"
+#include "harness/schedule/session_plan.h"
 
 namespace ipctorture::schedule {
 namespace {
@@ -64,6 +66,7 @@ void prepare_process() {
   process_state = &state->process;
   install_handover();
   install_direction();
+  adopt_orphans();
   control = &state->control;
 }
 
@@ -91,11 +94,12 @@ class Session::Implementation {
     crew.registration = &registration;
     crew.options = std::move(options);
     crew.code = reinterpret_cast<const void*>(registration.make);
+    crew.variables.find(crew.code);
     crew.process = 0;
     crew.forked = false;
     Control& c = *control;
-    c.lanes = scenario.lanes();
-    c.processes = backend == Backend::fibers ? 1 : worker_count(scenario);
+    c.workload_lanes = scenario.lanes();
+    begin_without_auxiliary();
     c.can_kill = backend == Backend::processes;
     descriptors_before_ = open_descriptors(::getpid());
   }
@@ -107,7 +111,7 @@ class Session::Implementation {
 
   std::string unsupported() {
     for (const Options& options : crew.options) {
-      const std::string why = registration_.make(options, {})->unsupported();
+      const std::string why = registration_.build(options, {})->unsupported();
       if (!why.empty()) return why;
     }
     return {};
@@ -139,42 +143,11 @@ class Session::Implementation {
   bool returns_by_snapshot() const { return lanes_wait_ready_ && !crew_snapshot_lost_; }
 
  private:
-  void configure(const Plan& plan) {
+  void begin_without_auxiliary() {
     Control& c = *control;
-    c.source = plan.source;
-    c.detect_races = plan.detect_races;
-    c.weak_memory = plan.weak_memory;
-    c.questions = plan.questions;
-    c.keep_log = plan.keep_log;
-    c.step_budget = plan.step_budget;
-    c.walk_one_in = std::max(1u, plan.walk_one_in);
-    c.random = plan.seed;
-    c.listed_count =
-        static_cast<std::uint32_t>(std::min<std::size_t>(plan.listed.size(), listed_max));
-    std::copy_n(plan.listed.begin(), c.listed_count, c.listed);
-    c.keyed_count = static_cast<std::uint32_t>(std::min<std::size_t>(plan.keyed.size(), taken_max));
-    std::copy_n(plan.keyed.begin(), c.keyed_count, c.keyed);
-    std::sort(c.keyed, c.keyed + c.keyed_count, [](const Departure& a, const Departure& b) {
-      return a.lane != b.lane ? a.lane < b.lane : a.step < b.step;
-    });
-    c.expected_steps =
-        static_cast<std::uint32_t>(std::min<std::size_t>(plan.expected.size(), trace_max - 1));
-    std::copy_n(plan.expected.begin(), c.expected_steps, c.expected + 1);
-    if (plan.source == Source::pct) draw_priorities(plan);
-  }
-
-  static void draw_priorities(const Plan& plan) {
-    Control& c = *control;
-    std::uint64_t state = plan.seed;
-    const auto draw = [&](std::uint64_t bound) { return (state = mix64(state + 1)) % bound; };
-    for (unsigned lane = 0; lane < c.lanes; ++lane) {
-      c.lane[lane].priority = static_cast<std::int64_t>(draw(1u << 20)) + 1;
-    }
-    c.priority_changes = std::min(plan.priority_changes, changes_max);
-    for (std::uint32_t i = 0; i < c.priority_changes; ++i) {
-      c.priority_change_at[i] =
-          1 + static_cast<std::uint32_t>(draw(std::max(1u, plan.steps_guess)));
-    }
+    c.lanes = c.workload_lanes;
+    c.processes = backend_ == Backend::fibers ? 1 : worker_count(setting_.scenario);
+    c.held_count = 0;
   }
 
   // Up to the moment at which every lane is attached: Ending::ready; else what went wrong.
@@ -182,6 +155,7 @@ class Session::Implementation {
     tear_down();
     forget_objects();
     Control& c = *control;
+    begin_without_auxiliary();
     c.phase = c.marks = 0;
     c.time = virtual_start_ns;
     c.runnable = (1u << c.lanes) - 1;
@@ -204,6 +178,8 @@ class Session::Implementation {
     const Ending ending = choose_in_session() ? go() : c.ending;
     if (ending != Ending::ready) return ending;
     crew.lane_handles.clear();
+    // What they have is not in a snapshot.
+    if (c.processes > workers_.size() && backend_ == Backend::processes) crew_snapshot_lost_ = true;
     if (!crew_snapshot_lost_) save();
     return ending;
   }
@@ -211,7 +187,7 @@ class Session::Implementation {
   void create() {
     std::vector<std::vector<Descriptor>> handles;
     for (const Options& options : crew.options) {
-      transports_.push_back(registration_.make(options, {}));
+      transports_.push_back(registration_.build(options, {}));
       transports_.back()->create();
       handles.push_back(transports_.back()->take_handles());
     }
@@ -277,31 +253,43 @@ class Session::Implementation {
         seen = c.step;
         seen_at = monotonic_now();
       } else if (monotonic_now() - seen_at > blocked_after_ns &&
-                 is_asleep(workers_[c.lane[c.current].process])) {
-        const std::string where = waits_where(workers_[c.lane[c.current].process]);
-        std::snprintf(c.said, sizeof c.said, "lane %d blocks outside the harness' control%s",
-                      c.current, where.c_str());
+                 is_asleep(pid_of(c.lane[c.current].process))) {
+        const std::string where = waits_where(pid_of(c.lane[c.current].process));
+        char name[40];
+        name_lane(static_cast<unsigned>(c.current), name, sizeof name);
+        std::snprintf(c.said, sizeof c.said, "%s blocks outside the harness' control%s", name,
+                      where.c_str());
         return c.ending = Ending::uncontrolled;
       }
     }
+  }
+
+  pid_t pid_of(unsigned process) const {
+    return process < workers_.size() ? workers_[process] : child_of_worker(process);
   }
 
   // The running lane ended its process, as it was told to. False: that ends the schedule.
   bool go_on_without_killed() {
     Control& c = *control;
     const unsigned process = c.lane[c.kill_lane].process;
-    int status = 0;
-    while (workers_[process] > 0 && ::waitpid(workers_[process], &status, 0) < 0 &&
-           errno == EINTR) {
+    if (process < workers_.size()) {
+      int status = 0;
+      while (workers_[process] > 0 && ::waitpid(workers_[process], &status, 0) < 0 &&
+             errno == EINTR) {
+      }
+      workers_[process] = -1;
+    } else {
+      wait_until_gone(child_of_worker(process));
     }
-    workers_[process] = -1;
-    std::uint32_t mask = 0;
-    for (unsigned lane = 0; lane < c.lanes; ++lane) {
-      if (c.lane[lane].process == process) mask |= 1u << lane;
+    const std::uint32_t mask = lanes_going_with(process);
+    if (!c.leaves) c.killed_lanes |= mask;
+    for (unsigned other = 0; other < c.lanes; ++other) {
+      const pid_t child = (mask >> other & 1) != 0 ? child_of_worker(c.lane[other].process) : 0;
+      if (child > 0) wait_until_gone(child);
     }
-    c.killed_lanes |= mask;
     bury(mask);
-    for (unsigned lane = 0; lane < c.lanes; ++lane) {
+    tell_parents(mask);
+    for (unsigned lane = 0; lane < c.workload_lanes; ++lane) {
       if ((mask >> lane & 1) != 0) order_successor(lane);
     }
     direction.rested();
@@ -320,6 +308,10 @@ class Session::Implementation {
       exits_.push_back({process, status});
       return static_cast<int>(process);
     }
+    if (const auto child = dead_child(); child && control->ending != Ending::killed) {
+      exits_.push_back(*child);
+      return static_cast<int>(child->process);
+    }
     return -1;
   }
 
@@ -330,12 +322,15 @@ class Session::Implementation {
     if (c.kernel_calls > 0 && attached_) crew_snapshot_lost_ = true;
     if (!orderly && (!returns_by_snapshot() || backend_ == Backend::processes)) abnormal_ = true;
     if (!attached_) abnormal_ = true;
+    end_children(children_);
+    if (!children_.empty()) abnormal_ = true;  // they are their parents' to wait for
     leaks_.clear();
-    if (orderly && !looked_for_leaks_) look_for_leaks();
+    if (orderly && (!looked_for_leaks_ || c.shortage_count > 0)) look_for_leaks();
     return ending;
   }
 
-  // Once per session: what each worker has open when it has closed everything.
+  // Once per session, and after calls that failed: what each worker has open when it has closed
+  // everything.
   void look_for_leaks() {
     looked_for_leaks_ = true;
     for (unsigned process = 0; process < workers_.size(); ++process) {
@@ -348,7 +343,9 @@ class Session::Implementation {
 
   struct Moment {
     LaneControl lane[lanes_max];
-    std::uint32_t runnable = 0, timed = 0, phase = 0;
+    AuxiliaryLane auxiliary[lanes_max];
+    std::vector<HeldMutex> held;
+    std::uint32_t lanes = 0, runnable = 0, timed = 0, phase = 0;
     std::int64_t time = 0;
     std::vector<std::vector<std::byte>> headers;
   };
@@ -370,6 +367,9 @@ class Session::Implementation {
       return;
     }
     std::copy_n(c.lane, lanes_max, moment_.lane);
+    std::copy_n(c.auxiliary, lanes_max, moment_.auxiliary);
+    moment_.held.assign(c.held, c.held + c.held_count);
+    moment_.lanes = c.lanes;
     moment_.runnable = c.runnable;
     moment_.timed = c.timed;
     moment_.phase = c.phase;
@@ -385,12 +385,17 @@ class Session::Implementation {
   void return_to_snapshot() {
     Control& c = *control;
     abnormal_ = false;
+    c.lanes = moment_.lanes;
+    c.held_count = static_cast<std::uint32_t>(moment_.held.size());
+    std::copy(moment_.held.begin(), moment_.held.end(), c.held);
     std::copy_n(moment_.lane, lanes_max, c.lane);
+    const unsigned own = c.lanes - c.workload_lanes;
+    std::copy_n(moment_.auxiliary + c.workload_lanes, own, c.auxiliary + c.workload_lanes);
     c.runnable = moment_.runnable;
     c.timed = moment_.timed;
     c.phase = moment_.phase;
     c.time = moment_.time;
-    for (unsigned lane = 0; lane < c.lanes; ++lane) {
+    for (unsigned lane = 0; lane < c.workload_lanes; ++lane) {
       std::memcpy(static_cast<void*>(&setting_.lanes[lane].header()), moment_.headers[lane].data(),
                   sizeof(LaneHeader));
     }
@@ -422,6 +427,7 @@ class Session::Implementation {
       }
     }
     workers_.clear();
+    reap(children_);
   }
 
   // Fibers that were left in the middle never close what they opened.
@@ -436,6 +442,7 @@ class Session::Implementation {
   Setting setting_;
   std::vector<std::unique_ptr<Transport>> transports_;
   std::vector<pid_t> workers_;      // -1: dead
+  std::vector<pid_t> children_;     // of theirs, ended, and not waited for
   std::vector<ProcessExit> exits_;  // of this schedule, not ordered
   std::set<int> descriptors_before_;
   std::size_t descriptors_expected_ = 0;  // of a worker that has closed everything
@@ -467,12 +474,23 @@ bool Session::returns_by_snapshot() const { return implementation_->returns_by_s
 
 bool Session::maps_shared_memory() const { return objects->count > 0; }
 
+std::vector<std::string> Session::names() const {
+  std::vector<std::string> names;
+  for (unsigned lane = 0; lane < control->lanes; ++lane) {
+    char name[40];
+    name_lane(lane, name, sizeof name);
+    names.emplace_back(name);
+  }
+  return names;
+}
+
 std::vector<std::string> Session::waiting() const {
   std::vector<std::string> lines;
   for (unsigned lane = 0; lane < control->lanes; ++lane) {
-    char text[160];
+    char name[40], text[160];
+    name_lane(lane, name, sizeof name);
     describe_waiting(lane, text, sizeof text);
-    lines.push_back("lane " + std::to_string(lane) + " " + text);
+    lines.push_back(std::string(name) + " " + text);
   }
   return lines;
 }

@@ -39,6 +39,8 @@ struct Plan {
   bool detect_races = true;
   bool weak_memory = false;
   bool questions = false;
+  bool shortages = false;
+  bool hostile = false;
   bool keep_log = false;
   std::uint32_t step_budget = 20'000;
 };
@@ -70,6 +72,8 @@ class Session {
   // The last schedule ended before all lanes were attached.
   bool ended_in_attach() const;
   const Control& state() const;
+  // "lane 0", and those that the transport started: "thread of worker 0".
+  std::vector<std::string> names() const;
   // What every lane waits for, a line each.
   std::vector<std::string> waiting() const;
   bool maps_shared_memory() const;

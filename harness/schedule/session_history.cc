@@ -9,6 +9,12 @@ namespace {
 
 constexpr std::int64_t deadlock_lasts_ns = 20'000'000'000;  // longer than any progress bound
 
+int first_lane(const Setting& what, unsigned process) {
+  const auto plan = std::find_if(what.plans.begin(), what.plans.end(),
+                                 [&](const LanePlan& p) { return p.worker == process; });
+  return static_cast<int>(plan->lane);
+}
+
 }  // namespace
 
 History history_of(const Setting& what, const Control& c, const Outside& outside) {
@@ -26,7 +32,7 @@ History history_of(const Setting& what, const Control& c, const Outside& outside
   };
   const bool stands_still = c.ending == Ending::deadlock;
   const std::int64_t last = c.time + (stands_still ? deadlock_lasts_ns : 1);
-  for (unsigned lane = 0; lane < c.lanes; ++lane) {
+  for (unsigned lane = 0; lane < c.workload_lanes; ++lane) {
     const LanePlan& plan = what.plans[lane];
     const LaneHeader& header = what.lanes[lane].header();
     const std::uint64_t count =
@@ -63,17 +69,18 @@ History history_of(const Setting& what, const Control& c, const Outside& outside
   for (std::uint32_t i = 0; i < c.sleep_count; ++i) {
     add(Fact::asleep, c.sleeps[i].lane, c.sleeps[i].from, c.sleeps[i].to, 0, "");
   }
+  for (std::uint32_t i = 0; i < c.shortage_count; ++i) {
+    const Shortage& s = c.shortage[i];
+    add(Fact::shortage, s.lane, s.time, s.time, static_cast<std::uint64_t>(s.error),
+        std::string(to_string(s.at)));
+  }
   if (stands_still && c.killed_lanes == 0) add(Fact::deadlocked, -1, c.time, last, 0, "");
-  const auto first_lane = [&](unsigned process) {
-    const auto plan = std::find_if(what.plans.begin(), what.plans.end(),
-                                   [&](const LanePlan& p) { return p.worker == process; });
-    return static_cast<int>(plan->lane);
-  };
   for (const Leak& leak : outside.leaks) {
-    add(Fact::leaked, first_lane(leak.process), c.time, c.time, leak.descriptors, "descriptors");
+    add(Fact::leaked, first_lane(what, leak.process), c.time, c.time, leak.descriptors,
+        "descriptors");
   }
   for (const ProcessExit& e : exits) {
-    add(Fact::died, first_lane(e.process), c.time, c.time,
+    add(Fact::died, first_lane(what, e.process), c.time, c.time,
         static_cast<std::uint64_t>(static_cast<std::uint32_t>(e.status)), "");
   }
   return history;
@@ -85,7 +92,7 @@ std::uint64_t hash_of_history(const Setting& what, const Control& c) {
     hash = (hash ^ word) * 0x9e3779b97f4a7c15;
     hash ^= hash >> 32;
   };
-  for (unsigned lane = 0; lane < c.lanes; ++lane) {
+  for (unsigned lane = 0; lane < c.workload_lanes; ++lane) {
     const LaneHeader& header = what.lanes[lane].header();
     const Record* record = what.lanes[lane].records();
     const Record* const end = record + std::min(header.opened.load(), lane_records);
@@ -99,6 +106,9 @@ std::uint64_t hash_of_history(const Setting& what, const Control& c) {
   for (std::uint32_t i = 0; i < c.sleep_count; ++i) {
     const LongSleep& sleep = c.sleeps[i];
     mix(sleep.lane | static_cast<std::uint64_t>((sleep.to - sleep.from) / long_sleep_ns) << 8);
+  }
+  for (std::uint32_t i = 0; i < c.shortage_count; ++i) {
+    mix(c.shortage[i].lane | static_cast<std::uint64_t>(c.shortage[i].error) << 8 | 1u << 31);
   }
   return hash;
 }

@@ -15,7 +15,7 @@ inline constexpr std::uint64_t lane_records = 512;  // of each journal
 // Its spans point into the lanes.
 History history_of(const Setting& what, const Control& control, const Outside& outside);
 // Of what the checkers could tell: every record but its stamps, and the order in which all stamps
-// were taken (interpose_time.cc). How far apart they are is not in it: bounds are a matter of long
+// were taken (calls/time.cc). How far apart they are is not in it: bounds are a matter of long
 // sleeps, which end as a deadlock or are told apart by their own evidence.
 std::uint64_t hash_of_history(const Setting& what, const Control& control);
 

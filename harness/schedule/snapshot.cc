@@ -2,6 +2,7 @@
 
 #include <link.h>
 
+#include <cstddef>
 #include <cstring>
 #include <set>
 
@@ -75,12 +76,17 @@ bool Snapshot::keep_shared_memory() {
       return false;
     }
   }
+  auto* const backing =
+      reinterpret_cast<std::byte*>(objects) + offsetof(ObjectTable, unbacked_pages);
+  const auto backing_bytes = sizeof *objects - offsetof(ObjectTable, unbacked_pages);
+  if (objects->unbacked_pages > 0 && !keep(backing, backing_bytes, true)) return false;
   const auto* table = reinterpret_cast<const unsigned char*>(page_of);
   page_table_.assign(table, table + pages * sizeof *page_of);
   return true;
 }
 
-bool Snapshot::take(const std::vector<unsigned>& lanes, Fiber* fibers, const void* code) {
+bool Snapshot::take(const std::vector<unsigned>& lanes, Fiber* fibers, LaneVariables& variables,
+                    const void* code) {
   pieces_.clear();
   fibers_.clear();
   total_ = 0;
@@ -92,6 +98,9 @@ bool Snapshot::take(const std::vector<unsigned>& lanes, Fiber* fibers, const voi
     if (heap.overflowed || !keep(from, bytes, false) || !keep(&heap, heap.used, false))
       return false;
     fibers_.emplace_back(lane, fiber);
+  }
+  if (!variables.empty() && !keep(variables.kept(0), lanes_max * variables.bytes(), false)) {
+    return false;
   }
   return keep_variables(code) && keep_shared_memory();
 }

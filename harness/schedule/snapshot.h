@@ -1,6 +1,6 @@
 // The state of this process' lanes at one moment, and the way back to it: their stacks and heaps,
-// the variables of the transport's shared object, and the shared memory they map. That takes about
-// a microsecond, where attaching anew takes fifty.
+// the variables of the transport's shared object (those of each thread too), and the shared memory
+// they map. That takes about a microsecond, where attaching anew takes fifty.
 //
 // It holds for transports that do nothing but compute on shared memory once they are attached:
 // what the kernel remembers (descriptors, queues, locks) is not in it. The session looks at
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "harness/schedule/fiber.h"
+#include "harness/schedule/lane_variables.h"
 
 namespace ipctorture::schedule {
 
@@ -20,7 +21,8 @@ class Snapshot {
  public:
   // Of the given lanes of this process, none of which runs. `code` is an address within the
   // transport's shared object. False when there is too much to copy.
-  bool take(const std::vector<unsigned>& lanes, Fiber* fibers, const void* code);
+  bool take(const std::vector<unsigned>& lanes, Fiber* fibers, LaneVariables& variables,
+            const void* code);
   // `shared`: put shared memory back too; one process does it for all.
   void restore(Fiber* fibers, bool shared) const;
   void clear() { pieces_.clear(); }

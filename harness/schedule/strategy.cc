@@ -11,6 +11,7 @@ namespace {
 // A random source lets a deadline pass, or answers a question otherwise, once in so many times.
 constexpr std::uint64_t rare_one_in = 8;
 constexpr std::uint64_t answer_one_in = 4;
+constexpr std::uint64_t short_one_in = 12;
 constexpr std::uint64_t golden = 0x9e3779b97f4a7c15;
 
 constexpr std::uint32_t bit(int lane) { return 1u << static_cast<unsigned>(lane); }
@@ -145,7 +146,11 @@ unsigned answer_to(Question question, unsigned answers) {
       return 0;
     case Source::walk:
     case Source::pct:
-      if (question != Question::waiter && draw(answer_one_in) != 0) return 0;
+      if (question >= Question::shortage && draw(short_one_in) != 0) return 0;
+      if (question < Question::shortage && question != Question::waiter &&
+          draw(answer_one_in) != 0) {
+        return 0;
+      }
       return static_cast<unsigned>(draw(answers));
   }
   return 0;

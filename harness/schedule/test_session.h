@@ -36,7 +36,7 @@ inline const Registration& sut_transport(std::string_view name) {
 }
 
 // For INSTANTIATE_TEST_SUITE_P.
-inline std::vector<std::string> names_of(Kind kind) {
+inline std::vector<std::string> names_of(ipctorture::Kind kind) {
   std::vector<std::string> names;
   for (const Registration* one : sut_transports()) {
     if (one->kind == kind) names.emplace_back(one->name);

@@ -47,6 +47,8 @@ class Portfolio {
     exhaust(crowd, Backend::processes, 1);
     exhaust_fast(crowd, 1);
     latecomers();
+    shortages(1);
+    hostile(1);
     for (std::uint64_t draw = 0; draw < 3; ++draw) {
       Scenario other = timed;
       other.seed += draw;
@@ -61,12 +63,14 @@ class Portfolio {
     exhaust_fast(medium, 3);
     exhaust_fast(crowd, 2);
     exhaust(small, Backend::processes, 2, Extra::questions);
+    shortages(2);
+    hostile(2);
     wander_all({medium, crowd, timed, odd}, 0.12);  // again and again, until the time is over
     return std::move(trials_);
   }
 
  private:
-  enum class Extra { none, weak, questions };
+  enum class Extra { none, weak, questions, shortages, hostile };
 
   Scenario sized(std::uint32_t producers, std::uint32_t consumers, std::uint64_t messages) const {
     Scenario s = base_;
@@ -99,15 +103,26 @@ class Portfolio {
     return s;
   }
 
+  // Two of them are more than a page.
+  Scenario large(Scenario s) const {
+    s.sizes[0] = std::clamp<std::uint32_t>(2100, contract_.message_min, contract_.message_max);
+    return s;
+  }
+
   void add(const Scenario& s, Backend backend, TrialKind kind, Extra extra, double share,
            unsigned bound, std::string what) {
     Trial trial{.scenario = s, .backend = backend, .kind = kind, .bound = bound, .share = share};
     trial.weak_memory = extra == Extra::weak;
     trial.questions = extra == Extra::questions;
+    trial.shortages = extra == Extra::shortages;
     trial.name = shape(s) + ", " + std::move(what);
     if (s.send_deadlines.now_permille + s.send_deadlines.at_permille > 0) trial.name += ", timed";
     if (s.oversize_permille > 0) trial.name += ", odd sizes";
+    if (s.sizes[0] > base_.sizes[0]) trial.name += ", large";
     if (trial.weak_memory) trial.name += ", stale loads";
+    trial.hostile = extra == Extra::hostile;
+    if (trial.hostile) trial.name += ", a hostile peer";
+    if (trial.shortages) trial.name += ", failing calls";
     if (trial.questions) trial.name += ", short and interrupted calls";
     trial.name += ", " + std::string(to_string(backend));
     trials_.push_back(std::move(trial));
@@ -142,26 +157,48 @@ class Portfolio {
     std::size_t turn = 0;
     for (const Backend backend : backends) {
       for (const Scenario& s : scenarios) {
-        const Extra extras[] = {Extra::none, Extra::weak, Extra::questions};
-        add(s, backend, TrialKind::wander, extras[turn++ % 3],
+        const Extra extras[] = {Extra::none, Extra::weak, Extra::questions, Extra::shortages};
+        add(s, backend, TrialKind::wander, extras[turn++ % 4],
             share / static_cast<double>(backends.size() * scenarios.size()) * 4, 0, "at random");
       }
     }
   }
 
   // Attaching is part of the schedule: the late lane comes while the others are at it.
-  void latecomers() {
+  Scenario with_latecomers() const {
     const bool consumer =
         contract_.late_consumer != LateConsumer::unsupported && contract_.consumers_max > 1;
     const bool producer = contract_.late_producer && contract_.producers_max > 1;
     Scenario s = sized(1 + (producer ? 1 : 0), 1 + (consumer ? 1 : 0), 2);
     s.late_producers = producer ? 1 : 0;
     s.late_consumers = consumer ? 1 : 0;
-    if (!producer && !consumer) return;
+    return s;
+  }
+
+  void latecomers() {
+    const Scenario s = with_latecomers();
+    if (s.late_producers + s.late_consumers == 0) return;
     add(s, Backend::processes, TrialKind::exhaust, Extra::none, 0.1, 1,
         "the last comes late, up to 1 departure");
     add(s, Backend::processes, TrialKind::wander, Extra::none, 0.02, 0,
         "the last comes late, at random");
+  }
+
+  // Calls fail as on a machine that is full; in attaching, too, where a lane may come late.
+  void shortages(unsigned bound) {
+    const Scenario late = with_latecomers();
+    if (late.late_producers + late.late_consumers > 0) {
+      exhaust(late, Backend::processes, bound, Extra::shortages);
+    }
+    exhaust(with_deadlines(sized(1, 1, 3)), Backend::processes, bound, Extra::shortages);
+    exhaust(large(sized(1, 1, 2)), Backend::processes, bound, Extra::shortages);
+  }
+
+  // Only where something is promised of it.
+  void hostile(unsigned bound) {
+    if (contract_.hostile != Hostile::only_errors) return;
+    exhaust(sized(1, 1, 3), Backend::processes, bound, Extra::hostile);
+    exhaust(with_deadlines(sized(1, 1, 3)), Backend::processes, bound, Extra::hostile);
   }
 
   // At every step of the default schedule, and of so many random ones.

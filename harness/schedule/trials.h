@@ -25,10 +25,17 @@ struct Trial {
   unsigned kill_walks = 0;       // kill: random schedules beside the default one
   bool weak_memory = false;
   bool questions = false;
+  bool shortages = false;
+  bool hostile = false;
   double share = 0.1;  // of the whole time it may take, at the most
 
   Plan plan() const {
-    return {.seed = scenario.seed, .weak_memory = weak_memory, .questions = questions};
+    return {.seed = scenario.seed,
+            .detect_races = !hostile,
+            .weak_memory = weak_memory,
+            .questions = questions,
+            .shortages = shortages,
+            .hostile = hostile};
   }
 };
 

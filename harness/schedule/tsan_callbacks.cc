@@ -6,11 +6,16 @@
 // tsan_interface_atomic.h, which clang and gcc share. The transport's copies and comparisons
 // come as __wrap_memcpy and so on: its shared object is linked with --wrap
 // (ci/cmake/add_explorer.cmake).
+#include <signal.h>
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 
 #include "harness/schedule/arena.h"
+#include "harness/schedule/interpose.h"
+#include "harness/schedule/lane_heap.h"
 #include "harness/schedule/scheduler.h"
 
 namespace ipctorture::schedule {
@@ -25,21 +30,54 @@ using Order = int;
                static_cast<std::size_t>(reinterpret_cast<std::uintptr_t>(address) - arena_begin));
 }
 
-std::uint64_t key_of(const void* address, std::size_t bytes) {
+// A page that nothing backs, on a medium that may be full by now: mmap(2), SIGBUS.
+[[gnu::noinline]] void touch(std::uint64_t key, std::size_t bytes, const void* pc) {
+  if (!touch_unbacked(key, bytes) || !control->shortages || !control->can_kill) return;
+  if (ask(Question::unbacked, 2, pc) == 0) return;
+  raw_call(SYS_tgkill, raw_call(SYS_getpid), raw_call(SYS_gettid), SIGBUS);
+}
+
+// What a peer that means ill may write over what this load is about to read: the largest value, one
+// more, none, and a change of sign. The page may be mapped for reading only.
+[[gnu::noinline]] void alter(const void* address, std::size_t bytes, const void* pc) {
+  constexpr unsigned alterations_max = 3, values = 4;
+  Control& c = *control;
+  if (c.alterations == alterations_max) return;
+  const unsigned answer = ask(Question::hostile, values + 1, pc);
+  if (answer == 0) return;
+  ++c.alterations;
+  const std::size_t width = std::min<std::size_t>(bytes, 8);
+  std::uint64_t word = 0;
+  std::memcpy(&word, address, width);
+  const std::uint64_t changed[values] = {UINT64_MAX, word + 1, 0,
+                                         word ^ std::uint64_t{1} << (8 * width - 1)};
+  word = changed[answer - 1];
+  note_value(word);
+  const auto page = reinterpret_cast<std::uintptr_t>(address) / page_bytes * page_bytes;
+  if (raw_call(SYS_mprotect, static_cast<long>(page), page_bytes, PROT_READ | PROT_WRITE) != 0) {
+    return;  // nobody can write it
+  }
+  std::memcpy(const_cast<void*>(address), &word, width);
+}
+
+std::uint64_t key_of(const void* address, std::size_t bytes, const void* pc) {
   const std::uint64_t key = canonical(address);
   const auto* last = static_cast<const std::byte*>(address) + (bytes > 0 ? bytes - 1 : 0);
   if (key == no_canonical || !in_arena(last) || canonical(last) == no_canonical) {
     misuse(address, bytes);
   }
   ++control->shared_accesses;
+  if (objects->unbacked_pages != 0) [[unlikely]]
+    touch(key, bytes, pc);
   return key;
 }
 
 [[gnu::noinline]] void shared_access(const void* address, std::size_t bytes, bool writes,
                                      const void* pc) {
   if (!controlled()) return;
-  const std::uint64_t key = key_of(address, bytes);
+  const std::uint64_t key = key_of(address, bytes, pc);
   point(writes ? Point::write : Point::read, key, pc);
+  if (!writes && control->hostile) alter(address, bytes, pc);
   if (control->detect_races) check_access(control->memory, key, bytes, writes, Access::plain);
 }
 
@@ -65,11 +103,30 @@ bool models(std::size_t bytes) {
   return (control->detect_races || control->weak_memory) && bytes <= 8;
 }
 
+// An atomic in a process' own memory, where the process has threads: it orders them, and whoever
+// waits for it in a loop must let the others go on. Many share an object: of orders there may be
+// too many, so races in shared memory may be missed, but never too few.
+[[gnu::noinline]] void own_atomic(Point at, const void* address, const void* pc) {
+  constexpr std::uint64_t tag = std::uint64_t{1} << 54, objects_of_these = 64;
+  const std::uint64_t key = private_key(address);
+  point(at, key, pc);
+  if (!control->detect_races) return;
+  const std::uint64_t object = tag | (key / 8 % objects_of_these);
+  if (at != Point::atomic_store) acquire_from(control->memory, object);
+  if (at != Point::atomic_load) release_to(control->memory, object);
+}
+
+inline void before_own_atomic(Point at, const void* address, const void* pc) {
+  if (controlled() && control->lanes > control->workload_lanes) [[unlikely]]
+    own_atomic(at, address, pc);
+}
+
 template <typename T>
 [[gnu::noinline]] T shared_load(const volatile T* address, Order order, const void* pc) {
   auto* plain = const_cast<T*>(address);
-  const std::uint64_t key = key_of(plain, sizeof(T));
+  const std::uint64_t key = key_of(plain, sizeof(T), pc);
   point(Point::atomic_load, key, pc);
+  if (control->hostile) alter(plain, sizeof(T), pc);
   T value = __atomic_load_n(plain, __ATOMIC_SEQ_CST);
   if (models(sizeof(T))) {
     check_access(control->memory, key, sizeof(T), false, Access::atomic);
@@ -84,7 +141,10 @@ template <typename T>
 template <typename T>
 inline T atomic_load(const volatile T* address, Order order, const void* pc) {
   auto* plain = const_cast<T*>(address);
-  if (!in_arena(plain) || !controlled()) return __atomic_load_n(plain, __ATOMIC_SEQ_CST);
+  if (!in_arena(plain) || !controlled()) {
+    before_own_atomic(Point::atomic_load, plain, pc);
+    return __atomic_load_n(plain, __ATOMIC_SEQ_CST);
+  }
   return shared_load(address, order, pc);
 }
 
@@ -99,7 +159,7 @@ void model_change(std::uint64_t key, std::size_t bytes, std::uint64_t before, st
 template <typename T>
 [[gnu::noinline]] void shared_store(volatile T* address, T value, Order order, const void* pc) {
   auto* plain = const_cast<T*>(address);
-  const std::uint64_t key = key_of(plain, sizeof(T));
+  const std::uint64_t key = key_of(plain, sizeof(T), pc);
   point(Point::atomic_store, key, pc);
   note_value(widened(value));
   const T before = __atomic_exchange_n(plain, value, __ATOMIC_SEQ_CST);
@@ -111,6 +171,7 @@ template <typename T>
 inline void atomic_store(volatile T* address, T value, Order order, const void* pc) {
   auto* plain = const_cast<T*>(address);
   if (!in_arena(plain) || !controlled()) {
+    before_own_atomic(Point::atomic_store, plain, pc);
     __atomic_store_n(plain, value, order == __ATOMIC_SEQ_CST ? __ATOMIC_SEQ_CST : __ATOMIC_RELEASE);
     return;
   }
@@ -124,8 +185,10 @@ inline T atomic_update(volatile T* address, Order order, const void* pc, Change 
   const bool counts = in_arena(plain) && controlled();
   std::uint64_t key = 0;
   if (counts) {
-    key = key_of(plain, sizeof(T));
+    key = key_of(plain, sizeof(T), pc);
     point(Point::atomic_update, key, pc);
+  } else {
+    before_own_atomic(Point::atomic_update, plain, pc);
   }
   T before = __atomic_load_n(plain, __ATOMIC_SEQ_CST);
   T after = change(before);
@@ -146,10 +209,11 @@ inline bool atomic_compare_exchange(volatile T* address, T* expected, T desired,
                                     Order failure, const void* pc) {
   auto* plain = const_cast<T*>(address);
   if (!in_arena(plain) || !controlled()) {
+    before_own_atomic(Point::atomic_update, plain, pc);
     return __atomic_compare_exchange_n(plain, expected, desired, false, __ATOMIC_SEQ_CST,
                                        __ATOMIC_SEQ_CST);
   }
-  const std::uint64_t key = key_of(plain, sizeof(T));
+  const std::uint64_t key = key_of(plain, sizeof(T), pc);
   point(Point::atomic_update, key, pc);
   T before = *expected;
   const bool done = __atomic_compare_exchange_n(plain, &before, desired, false, __ATOMIC_SEQ_CST,
@@ -178,17 +242,26 @@ void thread_fence(Order order, const void* pc) {
 
 enum class Moves { copy, move };
 
+// Of a copy between shared memory and a block that the lane allocated: are the bytes there?
+void check_room(const void* to, const void* from, std::size_t bytes) {
+  const std::size_t room = to != nullptr ? room_at(to) : from != nullptr ? room_at(from) : SIZE_MAX;
+  if (bytes <= room) return;
+  end_schedule(Ending::misuse, "a copy of %zu bytes %s a block that has %zu there", bytes,
+               to != nullptr ? "into" : "from", room);
+}
+
 [[gnu::noinline]] void shared_copy(std::byte* to, const std::byte* from, std::size_t bytes,
                                    Moves how, const void* pc) {
   const bool shared_to = in_arena(to), shared_from = in_arena(from);
-  const std::uint64_t to_key = shared_to ? key_of(to, bytes) : 0;
-  const std::uint64_t from_key = shared_from ? key_of(from, bytes) : 0;
+  const std::uint64_t to_key = shared_to ? key_of(to, bytes, pc) : 0;
+  const std::uint64_t from_key = shared_from ? key_of(from, bytes, pc) : 0;
   point(Point::copy, shared_to ? to_key : from_key, pc);
   if (control->detect_races) {
     MemoryModel& memory = control->memory;
     if (shared_from) check_access(memory, from_key, bytes, false, Access::plain);
     if (shared_to) check_access(memory, to_key, bytes, true, Access::plain);
   }
+  if (control->hostile) check_room(shared_to ? nullptr : to, shared_from ? nullptr : from, bytes);
   constexpr std::size_t whole = 16;  // longer ones may be seen half done
   if (how == Moves::move || bytes <= whole) {
     std::memmove(to, from, bytes);
@@ -222,15 +295,15 @@ constexpr std::size_t any_length = PTRDIFF_MAX;
 inline bool begins_to_read(const void* a, const void* b, const void* pc) {
   if ((!in_arena(a) && !in_arena(b)) || !controlled()) [[likely]]
     return false;
-  const std::uint64_t a_key = in_arena(a) ? key_of(a, 1) : 0;
-  const std::uint64_t b_key = in_arena(b) ? key_of(b, 1) : 0;
+  const std::uint64_t a_key = in_arena(a) ? key_of(a, 1, pc) : 0;
+  const std::uint64_t b_key = in_arena(b) ? key_of(b, 1, pc) : 0;
   point(Point::read, in_arena(a) ? a_key : b_key, pc);
   return true;
 }
 
 void did_read(const void* address, std::size_t bytes) {
   if (!in_arena(address) || bytes == 0) return;
-  const std::uint64_t key = key_of(address, bytes);
+  const std::uint64_t key = key_of(address, bytes, nullptr);
   if (control->detect_races) check_access(control->memory, key, bytes, false, Access::plain);
 }
 

@@ -73,6 +73,28 @@ class Conformance : public ::testing::TestWithParam<Case> {
   std::unique_ptr<Engine> engine_;
 };
 
+// One of each role is killed, where the contract survives that: one of two, or one alone that has a
+// successor.
+void let_die(const Contract& contract, Scenario& s) {
+  s.threads = 1;
+  s.starved_worker = s.late_producers = s.late_consumers = 0;
+  s.early_producers = s.early_consumers = 0;
+  s.messages = std::max<std::uint64_t>(s.messages, 40);
+  for (std::uint32_t i = 0; i < s.size_count; ++i) s.sizes[i] = std::max(8u, s.sizes[i]);
+  if (contract.survives_producer_death) {
+    s.faults.producer_kills = 1;
+    s.late_producers = contract.producers_max == 1 ? 1 : 0;
+    s.producers = std::max(2u, s.producers);
+  }
+  const bool others = contract.consumers_max > 1;
+  if (contract.survives_consumer_death &&
+      (others || contract.late_consumer != LateConsumer::unsupported)) {
+    s.faults.consumer_kills = 1;
+    s.late_consumers = others ? 0 : 1;
+    s.consumers = std::max(2u, s.consumers);
+  }
+}
+
 // Bends a generated scenario so that the promise has occasions within the few that are run here.
 void favour(Promise promise, const Contract& contract, Scenario& s) {
   const auto ask = [&](DeadlineMix& mix, std::uint16_t permille) {
@@ -100,6 +122,9 @@ void favour(Promise promise, const Contract& contract, Scenario& s) {
     }
     case Promise::latest_value:
       s.repeat_permille = 300;
+      break;
+    case Promise::deadlock:
+      if (s.workload != Workload::request_reply) let_die(contract, s);
       break;
     case Promise::leaks:
       s.count_resources = true;

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <list>
+#include <mutex>
+#include <string>
 
 namespace ipctorture {
 namespace {
@@ -19,6 +22,30 @@ std::vector<Registration>& all() {
   std::abort();
 }
 
+struct Mutant {
+  std::string name;
+  Registration registration;
+};
+
+const Registration* find_mutant(std::string_view name) {
+  static std::mutex mutex;
+  static std::list<Mutant> mutants;
+  const MutantName parsed = parse_mutant(name);
+  if (parsed.mutation == Mutation::none) return nullptr;
+  const auto original = std::find_if(all().begin(), all().end(), [&](const Registration& r) {
+    return r.name == parsed.transport;
+  });
+  if (original == all().end()) return nullptr;
+  const std::lock_guard lock(mutex);
+  for (const Mutant& mutant : mutants) {
+    if (mutant.name == name) return &mutant.registration;
+  }
+  Mutant& made = mutants.emplace_back(std::string(name), *original);
+  made.registration.name = made.name;
+  made.registration.mutation = parsed.mutation;
+  return &made.registration;
+}
+
 bool valid_name(std::string_view name) {
   return !name.empty() && name.size() <= 40 && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
@@ -32,7 +59,7 @@ const std::vector<Registration>& registrations() { return all(); }
 const Registration* find_registration(std::string_view name) {
   const auto found = std::find_if(all().begin(), all().end(),
                                   [&](const Registration& r) { return r.name == name; });
-  return found == all().end() ? nullptr : &*found;
+  return found == all().end() ? find_mutant(name) : &*found;
 }
 
 Registered::Registered(const Registration& registration) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/transport/mutant.h"
 #include "harness/transport/transport.h"
 
 namespace ipctorture {
@@ -29,11 +30,18 @@ struct Registration {
   Contract contract;
   MakeTransport make = nullptr;
   Kind kind = Kind::shipped;
+  Mutation mutation = Mutation::none;  // of a mutant, whose other fields are its original's
+
+  // This process's own object: what make() says, with the mutation.
+  std::unique_ptr<Transport> build(const Options& options, std::vector<Descriptor> handles) const {
+    return mutated(make(options, std::move(handles)), options, mutation, contract);
+  }
 };
 
 // All registrations, sorted by name. Thread-safe once main has begun.
 const std::vector<Registration>& registrations();
-// Null when there is none of that name.
+// Null when there is none of that name. Mutants ("pipe__lose", mutant.h) are made when first asked
+// for, and stay.
 const Registration* find_registration(std::string_view name);
 
 struct Registered {

@@ -102,7 +102,8 @@ class Transport {
   // workers have theirs. A worker owns the copies it is given (duplicates, close-on-exec).
   virtual std::vector<Descriptor> take_handles() { return {}; }
   // Worker: index counts within the role, from 0. Attaches run concurrently and in any order.
-  // Throws std::system_error (ETIMEDOUT when the deadline passed waiting for a peer).
+  // Throws std::system_error (ETIMEDOUT when the deadline passed waiting for a peer); after that it
+  // may be tried again.
   virtual std::unique_ptr<Endpoint> attach(Role role, unsigned index, Deadline deadline) = 0;
   // Creator, or whoever cleans up by Options after its death: removes every name. Idempotent; may
   // be called when nothing was created.

@@ -29,7 +29,7 @@ void live(const LaneLife& life, std::vector<std::vector<Descriptor>>& handles, S
       const Options& options = (*life.options)[channel];
       std::vector<Descriptor> own;
       if (channel < handles.size()) own = std::move(handles[channel]);
-      transports.push_back(life.registration->make(options, std::move(own)));
+      transports.push_back(life.registration->build(options, std::move(own)));
       job.transports.push_back(transports.back().get());
       job.tokens.push_back(options.token);
     }

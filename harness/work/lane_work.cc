@@ -5,8 +5,10 @@
 #include <cstring>
 #include <exception>
 #include <system_error>
+#include <utility>
 
 #include "harness/scenario/message.h"
+#include "harness/work/lane_chance.h"
 
 namespace ipctorture {
 namespace {
@@ -27,7 +29,8 @@ class LaneWork {
         plan_(job.plan),
         header_(job.lane.header()),
         journal_(job.lane),
-        stage_(stage) {
+        stage_(stage),
+        chance_(*job.scenario, job.plan, stage) {
     const std::size_t bytes = std::max<std::size_t>(scenario_.largest_message(), identified_bytes);
     const auto has_deadlines = [](const DeadlineMix& mix) {
       return mix.now_permille + mix.at_permille > 0;
@@ -69,16 +72,20 @@ class LaneWork {
             role == Role::producer ? plan_.producer_on[channel] : plan_.consumer_on[channel];
         if (index < 0) continue;
         auto& slot = (role == Role::producer ? senders_ : receivers_)[channel];
-        journal_.begin(Op::attach, channel, DeadlineMode::at, 0, 0);
-        try {
-          slot = job_.transports[channel]->attach(
-              role, static_cast<unsigned>(index),
-              Deadline::in(std::chrono::nanoseconds(attach_patience_ns)));
-          journal_.end(journal_.returned(), Outcome::ok, 0);
-        } catch (const std::system_error& e) {
-          return fail(e.code().value(), e.what());
-        } catch (const std::exception& e) {
-          return fail(0, e.what());
+        while (slot == nullptr) {
+          const unsigned shortages = stage_.shortages();
+          journal_.begin(Op::attach, channel, DeadlineMode::at, 0, 0);
+          try {
+            slot = job_.transports[channel]->attach(
+                role, static_cast<unsigned>(index),
+                Deadline::in(std::chrono::nanoseconds(attach_patience_ns)));
+            journal_.end(journal_.returned(), Outcome::ok, 0);
+          } catch (const std::exception& e) {
+            const auto* from_system = dynamic_cast<const std::system_error*>(&e);
+            const int error = from_system == nullptr ? 0 : from_system->code().value();
+            journal_.end(journal_.returned(), Outcome::error, static_cast<std::uint16_t>(error));
+            if (stage_.shortages() == shortages) return fail(error, e.what());
+          }
         }
       }
     }
@@ -86,7 +93,6 @@ class LaneWork {
   }
 
   bool fail(int error, const char* what) {
-    journal_.end(journal_.returned(), Outcome::error, static_cast<std::uint16_t>(error));
     header_.error = error;
     std::strncpy(header_.error_text, what, sizeof header_.error_text - 1);
     senders_ = {};
@@ -103,6 +109,12 @@ class LaneWork {
       ended = plan_.role == Role::producer ? produce() : consume(plan_.quota);
     }
     finish(ended);
+  }
+
+  // An error that no call made to fail explains.
+  bool own_error() {
+    const unsigned before = std::exchange(shortages_, stage_.shortages());
+    return shortages_ == before;
   }
 
   void finish(EndedBy ended) {
@@ -130,7 +142,7 @@ class LaneWork {
         since_gap = 1;
       }
       if (const EndedBy ended = send_data(); ended != EndedBy::quota) return ended;
-      producer_noise(done);
+      chance_.pause_producer(done);
     }
     return EndedBy::quota;
   }
@@ -145,7 +157,7 @@ class LaneWork {
     const DeadlineMode mode = contract_.deadline_now ? DeadlineMode::now : DeadlineMode::at;
     for (std::uint64_t done = 0; done < bound; ++done) {
       if (!journal_.room(journal_reserve)) return done;
-      compose(0, MessageKind::data, draw_size());
+      compose(0, MessageKind::data, chance_.size());
       const Outcome outcome = send_composed(0, mode);
       if (outcome == Outcome::ok || outcome == Outcome::unknown) ++next_[0];
       if (outcome != Outcome::ok) return done;
@@ -166,12 +178,12 @@ class LaneWork {
   }
 
   EndedBy send_data() {
-    if (chance(scenario_.oversize_permille)) send_oversize();
-    if (composed_ && chance(scenario_.repeat_permille)) {
+    if (chance_.happens(scenario_.oversize_permille)) send_oversize();
+    if (composed_ && chance_.happens(scenario_.repeat_permille)) {
       journal_.note(Op::repeated, 0, last_.packed());
       return send_until_settled(0);
     }
-    compose(0, MessageKind::data, draw_size());
+    compose(0, MessageKind::data, chance_.size());
     const EndedBy ended = send_until_settled(0);
     ++next_[0];
     return ended;
@@ -195,7 +207,7 @@ class LaneWork {
           backoff_ns = std::min<std::int64_t>(backoff_ns * 2, 5'000'000);
           break;
         default:
-          if (++errors >= errors_max) return EndedBy::error;
+          if (own_error() && ++errors >= errors_max) return EndedBy::error;
       }
       if (stage_.stopped()) return EndedBy::order;
       if (!journal_.room(journal_reserve)) return EndedBy::journal_full;
@@ -205,7 +217,7 @@ class LaneWork {
   // A drawn mode, but for what the contract does not promise to take without waiting, or within so
   // short a time.
   DeadlineMode send_mode(unsigned refusals) {
-    const DeadlineMode mode = draw_mode(scenario_.send_deadlines);
+    const DeadlineMode mode = chance_.mode(scenario_.send_deadlines, never_poll_);
     const bool above_now = contract_.now_message_max > 0 && size_ > contract_.now_message_max;
     if (mode == DeadlineMode::now && above_now) return DeadlineMode::never;
     if (mode == DeadlineMode::at && refusals > timeouts_max) return DeadlineMode::never;
@@ -218,7 +230,7 @@ class LaneWork {
     last_ = id_of_next(0, MessageKind::data);
     // The content of a message that must be refused does not matter.
     std::memset(outgoing_.data(), 0x5a, size_);
-    send_composed(0, draw_mode(scenario_.send_deadlines));
+    send_composed(0, chance_.mode(scenario_.send_deadlines, never_poll_));
     ++next_[0];
   }
 
@@ -254,13 +266,6 @@ class LaneWork {
     return result.outcome;
   }
 
-  void producer_noise(std::uint64_t done) {
-    noise(scenario_.producer_noise, done);
-    if (scenario_.burst > 0 && (done + 1) % scenario_.burst == 0) {
-      stage_.sleep_ns(std::int64_t{scenario_.burst_pause_us} * 1000);
-    }
-  }
-
   // --- consuming -------------------------------------------------------------------------------
 
   // Receives until closed, a mark, or an order to stop; or `quota` messages if that is not 0.
@@ -268,14 +273,15 @@ class LaneWork {
     int errors = 0;
     for (std::uint64_t done = 0;;) {
       if (!journal_.room(journal_reserve)) return EndedBy::journal_full;
-      const Outcome outcome = receive_one(0, draw_mode(scenario_.receive_deadlines));
+      const Outcome outcome =
+          receive_one(0, chance_.mode(scenario_.receive_deadlines, never_poll_));
       switch (outcome) {
         case Outcome::ok:
           errors = 0;
           ++done;
           if (received_.kind == MessageKind::mark) return EndedBy::mark;
           if (done == quota) return EndedBy::quota;
-          noise(scenario_.consumer_noise, done);
+          chance_.pause(scenario_.consumer_noise, done);
           if (scenario_.consumer_delay_us > 0) {
             stage_.sleep_ns(std::int64_t{scenario_.consumer_delay_us} * 1000);
           }
@@ -286,10 +292,10 @@ class LaneWork {
         case Outcome::timed_out:
           if (++polls_ > polls_max) never_poll_ = true;
           if (stage_.stopped()) return EndedBy::order;
-          noise(scenario_.consumer_noise, done);
+          chance_.pause(scenario_.consumer_noise, done);
           break;
         default:
-          if (++errors >= errors_max) return EndedBy::error;
+          if (own_error() && ++errors >= errors_max) return EndedBy::error;
       }
     }
   }
@@ -327,13 +333,13 @@ class LaneWork {
       if (!journal_.room(journal_reserve)) return EndedBy::journal_full;
       if (sent < plan_.quota && sent - replies < window) {
         if (const EndedBy ended = send_data(); ended != EndedBy::quota) return ended;
-        producer_noise(sent++);
+        chance_.pause_producer(sent++);
         continue;
       }
       const EndedBy ended = await_one(1);
       if (ended != EndedBy::quota) return ended;
       ++replies;
-      noise(scenario_.consumer_noise, replies);
+      chance_.pause(scenario_.consumer_noise, replies);
     }
     return EndedBy::quota;
   }
@@ -342,11 +348,11 @@ class LaneWork {
     for (std::uint64_t done = 0;; ++done) {
       if (const EndedBy ended = await_one(0); ended != EndedBy::quota) return ended;
       if (received_.kind == MessageKind::mark) return EndedBy::mark;
-      compose(1, MessageKind::reply, draw_size());
+      compose(1, MessageKind::reply, chance_.size());
       const EndedBy ended = send_until_settled(1);
       ++next_[1];
       if (ended != EndedBy::quota) return ended;
-      noise(scenario_.consumer_noise, done);
+      chance_.pause(scenario_.consumer_noise, done);
     }
   }
 
@@ -354,7 +360,7 @@ class LaneWork {
   EndedBy await_one(unsigned channel) {
     for (int errors = 0; errors < errors_max;) {
       if (!journal_.room(journal_reserve)) return EndedBy::journal_full;
-      switch (receive_one(channel, draw_mode(scenario_.receive_deadlines))) {
+      switch (receive_one(channel, chance_.mode(scenario_.receive_deadlines, never_poll_))) {
         case Outcome::ok:
           return EndedBy::quota;
         case Outcome::closed:
@@ -365,7 +371,7 @@ class LaneWork {
           if (stage_.stopped()) return EndedBy::order;
           break;
         default:
-          ++errors;
+          errors += own_error() ? 1 : 0;
       }
     }
     return EndedBy::error;
@@ -397,7 +403,7 @@ class LaneWork {
     const auto kind =
         static_cast<MessageKind>(header_.order_kind.load(std::memory_order_acquire) & 3);
     for (std::uint64_t i = 0; i < count && journal_.room(journal_reserve / 2); ++i) {
-      const std::uint32_t size = std::max(draw_size(), identified_bytes);
+      const std::uint32_t size = std::max(chance_.size(), identified_bytes);
       compose(0, kind, std::min(size, static_cast<std::uint32_t>(outgoing_.size())));
       send_until_settled(0);
       ++next_[0];
@@ -421,30 +427,7 @@ class LaneWork {
     }
   }
 
-  // --- chance ----------------------------------------------------------------------------------
-
-  bool chance(std::uint32_t permille) {
-    return permille > 0 && stage_.draw(1000) >= 1000 - permille;
-  }
-
-  std::uint32_t draw_size() {
-    const std::uint32_t count = std::clamp(scenario_.size_count, 1u, sizes_max);
-    return scenario_.sizes[count == 1 ? 0 : stage_.draw(count)];
-  }
-
-  DeadlineMode draw_mode(const DeadlineMix& mix) {
-    if (mix.now_permille == 0 && mix.at_permille == 0) return DeadlineMode::never;
-    const std::uint64_t drawn = stage_.draw(1000);
-    if (drawn < mix.now_permille && !never_poll_) return DeadlineMode::now;
-    if (drawn < std::uint64_t{mix.now_permille} + mix.at_permille) return DeadlineMode::at;
-    return DeadlineMode::never;
-  }
-
-  static Deadline deadline_of(DeadlineMode mode, const DeadlineMix& mix) {
-    if (mode == DeadlineMode::now) return Deadline::now();
-    if (mode == DeadlineMode::never) return Deadline::never();
-    return Deadline::in(std::chrono::microseconds(mix.at_us));
-  }
+  // --- lateness --------------------------------------------------------------------------------
 
   // `due`: when the operation should have returned at the latest.
   void note_if_late(unsigned channel, Instant due) {
@@ -457,20 +440,6 @@ class LaneWork {
                   static_cast<std::uint32_t>(std::min<std::int64_t>(meanwhile / 1000, UINT32_MAX)));
   }
 
-  void noise(const Noise& noise, std::uint64_t done) {
-    if (chance(noise.yield_permille)) stage_.yield();
-    if (chance(noise.spin_permille)) {
-      stage_.spin_ns(static_cast<std::int64_t>(stage_.draw(noise.spin_max_ns + std::uint64_t{1})));
-    }
-    if (chance(noise.sleep_permille)) {
-      stage_.sleep_ns(
-          1000 * static_cast<std::int64_t>(stage_.draw(noise.sleep_max_us + std::uint64_t{1})));
-    }
-    const bool starved_phase = scenario_.starved_worker == plan_.worker + 1 &&
-                               done >= scenario_.messages / 3 && done < scenario_.messages * 2 / 3;
-    if (starved_phase) stage_.sleep_ns(std::int64_t{noise.sleep_max_us} * 1000);
-  }
-
   const Scenario& scenario_;
   const Contract& contract_;
   const LaneJob& job_;
@@ -478,6 +447,7 @@ class LaneWork {
   LaneHeader& header_;
   Journal journal_;
   Stage& stage_;
+  LaneChance chance_;
   std::array<std::unique_ptr<Endpoint>, 2> senders_, receivers_;  // [channel]
   std::vector<std::byte> outgoing_, incoming_;
   std::array<std::uint64_t, 2> next_{};  // sequence of the next message, per channel
@@ -490,6 +460,7 @@ class LaneWork {
   std::uint8_t priority_ = 0;
   std::uint64_t polls_ = 0;
   std::int64_t starved_before_ = 0;
+  unsigned shortages_ = 0;
   EndedBy ended_ = EndedBy::quota;
 };
 

@@ -27,6 +27,9 @@ class Stage {
   // Called before every operation: the one before has returned, this one is not invoked yet. Here,
   // and only here, another lane's operation can come in between as a whole.
   virtual void between_operations() {}
+  // How many of this lane's calls were made to fail until now: it tries again where the fault is
+  // certainly not the transport's.
+  virtual unsigned shortages() const { return 0; }
   // How long this thread has been runnable without running, since it began; 0 where unknown.
   virtual std::int64_t starved_ns() const = 0;
 };

@@ -201,6 +201,7 @@ std::vector<std::string> environment_of(const Scratch& scratch, const Surroundin
     if (const char* value = ::getenv(kept)) all.push_back(std::string(kept) + "=" + value);
   }
   // The first of a name counts for getenv(3).
+  all.emplace_back("IPCTORTURE_CONTROL=0");
   all.emplace_back("IPCTORTURE_HAND_OVER=0s");  // a test asks for it where it wants it
   all.insert(all.begin(), surroundings.environment.begin(), surroundings.environment.end());
   return all;

@@ -160,6 +160,7 @@ void write_down(Laboratory& laboratory, const Registration& registration, Explor
   failure.history = session.history();
   own_records(failure.history);
   failure.options = laboratory.options();
+  failure.lanes = session.names();
   failure.waiting = session.waiting();
   failure.trace_hash = state.hash;
   const std::uint32_t last = std::min(state.step, schedule::trace_max - 1);

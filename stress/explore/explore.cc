@@ -194,6 +194,8 @@ class Report {
                                               .kill_lanes = failure.trial.kill_lanes,
                                               .weak_memory = failure.trial.weak_memory,
                                               .questions = failure.trial.questions,
+                                              .shortages = failure.trial.shortages,
+                                              .hostile = failure.trial.hostile,
                                               .departures = failure.departures,
                                               .trace_hash = failure.trace_hash,
                                               .trace = failure.trace};
@@ -249,7 +251,8 @@ class Report {
     if (!result.failures.empty()) {
       const ExploreFailure& failure = result.failures.front();
       if (const Finding* finding = violation_of(failure.judgement)) {
-        json["failure"] = {{"fingerprint", fingerprint(*finding)},
+        json["failure"] = {{"promise", to_string(finding->promise)},
+                           {"fingerprint", fingerprint(*finding)},
                            {"what", finding->what},
                            {"departures", schedule::to_text(failure.departures)},
                            {"departures_found", failure.departures_found},

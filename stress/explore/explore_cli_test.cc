@@ -106,17 +106,19 @@ TEST_F(ExploredBundle, WithAnAlteredTraceSaysWhereItParts) {
 }
 
 TEST_F(ExploredBundle, WithANonsensicalScheduleIsRefused) {
-  for (const char* text : {"", "{}", "[1]", "{\"schema\":\"ipctorture-schedule/2\"}"}) {
+  for (const char* text : {"", "{}", "[1]", "{\"schema\":\"ipctorture-schedule/3\"}"}) {
     write_text(schedule_path(), text);
     const Ended replay = run_program(scratch_, {"replay", bundle_});
     EXPECT_EQ(replay.exit_code, 64) << replay.all();
     EXPECT_THAT(replay.err, HasSubstr("schedule"));
   }
-  auto json = nlohmann::ordered_json{{"schema", "ipctorture-schedule/1"},
+  auto json = nlohmann::ordered_json{{"schema", "ipctorture-schedule/2"},
                                      {"late_lanes", "come_anyway"},
                                      {"kill_lanes", 0},
                                      {"weak_memory", false},
                                      {"questions", false},
+                                     {"shortages", false},
+                                     {"hostile", false},
                                      {"departures", "0@1:fly=2"},
                                      {"trace_hash", "0"},
                                      {"trace", nlohmann::ordered_json::array()}};

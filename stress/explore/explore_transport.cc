@@ -106,7 +106,7 @@ class Explorer {
     const std::string active = options_.directory + "/engine-x" + std::to_string(shard) + ".active";
     for (unsigned channel = 0; channel < channels_max; ++channel) {
       if (const auto run = read_active(active, channel)) {
-        registration_.make(run->options, {})->destroy();
+        registration_.build(run->options, {})->destroy();
       }
     }
     ::unlink(active.c_str());

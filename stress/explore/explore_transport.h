@@ -53,6 +53,7 @@ struct ExploreFailure {
   Judgement judgement;
   History history;  // owns its records
   Options options;
+  std::vector<std::string> lanes;    // "lane 0", ..., "thread of worker 0": of the transport's own
   std::vector<std::string> waiting;  // who waited for what when it ended
   std::size_t departures_found = 0;  // before it was made small
   std::string found_in;              // the trial's name

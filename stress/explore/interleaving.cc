@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "harness/report/table.h"
 #include "stress/explore/source_lines.h"
@@ -38,6 +39,10 @@ std::string described(const ToldStep& told) {
     case Point::mutex_unlock:
       return fmt::format("{} +{:#x}", name, step.key);
     case Point::choice:
+      if (static_cast<schedule::Question>(step.key) == schedule::Question::shortage &&
+          told.value != 0) {
+        return fmt::format("made to fail: {}", ::strerrorname_np(static_cast<int>(told.value)));
+      }
       return fmt::format("asked: {}", to_string(static_cast<schedule::Question>(step.key)));
     case Point::read_call:
     case Point::write_call:
@@ -68,6 +73,9 @@ class Interleaving {
  public:
   explicit Interleaving(const ExploreFailure& failure) : failure_(failure) {
     for (const LaneHistory& lane : failure.history.lanes) names_.push_back(lane.name());
+    for (std::size_t lane = names_.size(); lane < failure.lanes.size(); ++lane) {
+      names_.push_back(failure.lanes[lane]);
+    }
     std::vector<const void*> addresses;
     for (const ToldStep& told : failure.told) addresses.push_back(told.pc);
     places_ = source_lines(addresses);
@@ -126,7 +134,7 @@ class Interleaving {
   }
 
   // "lane 1 waits ..." with the lane's name.
-  std::string named(std::string line) const {
+  std::string named(const std::string& line) const {
     for (std::size_t lane = 0; lane < names_.size(); ++lane) {
       const std::string prefix = fmt::format("lane {} ", lane);
       if (line.starts_with(prefix)) return names_[lane] + " " + line.substr(prefix.size());

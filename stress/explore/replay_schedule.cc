@@ -66,7 +66,9 @@ Recorded load(const std::string& path) {
                     .bound = 2,
                     .kill_lanes = recorded.schedule.kill_lanes,
                     .weak_memory = recorded.schedule.weak_memory,
-                    .questions = recorded.schedule.questions};
+                    .questions = recorded.schedule.questions,
+                    .shortages = recorded.schedule.shortages,
+                    .hostile = recorded.schedule.hostile};
   recorded.fingerprint = controlled_fingerprint(recorded.bundle.judgement);
   return recorded;
 }

@@ -1,17 +1,19 @@
-// Signals between lanes, and the processes that a transport starts itself.
+// Signals between lanes.
 //
 // A signal is sent for real. Who takes it with sigwaitinfo(2) or its like is the scheduler's to
 // wait; a handler runs as soon as the kernel sees fit, in or between that process's turns.
 //
-// Where it stops: a handler's run does not end a call that waits (interpose_calls.h), so pause(2)
-// cannot wait for one, and sigsuspend(2) sees only signals that were blocked before. Who was
-// started by fork(2) runs outside the schedule, in its own time, and waiting for it is real.
-#include <pthread.h>
+// A handler with SA_SIGINFO is called by one of ours, which shows it the process ids that the
+// transport knows (virtual_pid.h).
+//
+// Where it stops: a handler's run does not end a call that waits (calls/call.h), but for those
+// of timers (calls/timer.cc). So pause(2) cannot wait for one, and sigsuspend(2) sees only
+// signals that were blocked before.
 #include <signal.h>
-#include <sys/wait.h>
-#include <threads.h>
 
-#include "harness/schedule/interpose_calls.h"
+#include "harness/schedule/calls/own_tasks.h"
+#include "harness/schedule/calls/timers.h"
+#include "harness/schedule/calls/virtual_pid.h"
 
 namespace ipctorture::schedule {
 namespace {
@@ -44,28 +46,39 @@ long take_signal(const sigset_t* set, siginfo_t* info, const timespec* timeout, 
   Call call = waiting(timeout);
   call.may_interrupt = !deaf;
   const bool waits = timeout == nullptr || timeout->tv_sec != 0 || timeout->tv_nsec != 0;
-  const long result = make_call(call, pc, [&] {
+  const auto next = [&] { return next_signal(set); };
+  const long result = make_timed_call(call, pc, next, [&] {
+    send_expired_signals();
     const long signal =
         raw_call(SYS_rt_sigtimedwait, word(set), word(&taken), word(&at_once), kernel_set_bytes);
     return waits && signal == -EAGAIN ? would_block : signal;
   });
   if (result > 0 && info != nullptr) {
     *info = taken;
+    show_virtual_pid(*info);
     if (info->si_code == SI_TKILL) info->si_code = SI_USER;  // as the C library says
   }
   return result;
 }
 
-[[noreturn]] void starts_a_thread(const char* call) {
-  control->said_call = call;
-  end_schedule(Ending::uncontrolled, "the transport starts a thread, which is not controlled");
+// What the transport installed; its process's own.
+using Handler = void (*)(int, siginfo_t*, void*);
+Handler handlers[NSIG];
+
+void with_virtual_pid(int signal, siginfo_t* info, void* context) {
+  siginfo_t seen = *info;
+  show_virtual_pid(seen);
+  handlers[signal](signal, &seen, context);
 }
 
-// The real call, with nobody else's turn meanwhile. What the child did is noticed when it ends.
-template <typename Do>
-int process_call(const void* pc, Do call) {
-  const Call about{.at = Point::process, .effects = effect_any};
-  return make_int_call(about, pc, [&] { return as_result(call()); });
+// The next of this lane's timers whose signal the mask lets in.
+std::int64_t next_signal_but(const sigset_t& mask) {
+  sigset_t let_in;
+  sigfillset(&let_in);
+  for (int signal = 1; signal < NSIG; ++signal) {
+    if (sigismember(&mask, signal) == 1) sigdelset(&let_in, signal);
+  }
+  return next_signal(&let_in);
 }
 
 }  // namespace
@@ -80,13 +93,19 @@ extern "C" {
 int kill(pid_t process, int signal) noexcept {
   const auto call = [&] { return raw_call(SYS_kill, process, signal); };
   if (!controlled()) return static_cast<int>(answer(call()));
-  return make_int_call(sending(signal), __builtin_return_address(0), call);
+  process = to_real(process);
+  const int result = make_int_call(sending(signal), __builtin_return_address(0), call);
+  if (result == 0) bury_if_killed(process, signal);
+  return result;
 }
 
 int sigqueue(pid_t process, int signal, const sigval value) noexcept {
   static const auto call = real<int (*)(pid_t, int, sigval)>(__func__);
   if (!controlled()) return call(process, signal, value);
-  return make_int_call(sending(signal), __builtin_return_address(0),
+  process = to_real(process);
+  Call send = sending(signal);
+  send.errors = {{EAGAIN}};  // RLIMIT_SIGPENDING
+  return make_int_call(send, __builtin_return_address(0),
                        [&] { return as_result(call(process, signal, value)); });
 }
 
@@ -95,23 +114,6 @@ int raise(int signal) noexcept {
   if (!controlled()) return call(signal);
   return make_int_call(sending(signal), __builtin_return_address(0),
                        [&] { return as_result(call(signal)); });
-}
-
-// These two answer with an errno.
-int pthread_kill(pthread_t thread, int signal) noexcept {
-  static const auto call = real<int (*)(pthread_t, int)>(__func__);
-  if (!controlled()) return call(thread, signal);
-  const long result = make_call(sending(signal), __builtin_return_address(0),
-                                [&] { return -long{call(thread, signal)}; });
-  return static_cast<int>(-result);
-}
-
-int pthread_sigqueue(pthread_t thread, int signal, const sigval value) noexcept {
-  static const auto call = real<int (*)(pthread_t, int, sigval)>(__func__);
-  if (!controlled()) return call(thread, signal, value);
-  const long result = make_call(sending(signal), __builtin_return_address(0),
-                                [&] { return -long{call(thread, signal, value)}; });
-  return static_cast<int>(-result);
 }
 
 // --- waiting
@@ -144,61 +146,54 @@ int sigwait(const sigset_t* set, int* signal) {
 int sigsuspend(const sigset_t* mask) {
   static const auto call = real<int (*)(const sigset_t*)>(__func__);
   if (!controlled()) return call(mask);
-  return make_int_call(waiting(nullptr), __builtin_return_address(0), [&] {
+  const auto next = [&] { return next_signal_but(*mask); };
+  const auto attempt = [&]() -> long {
+    if (send_expired_signals()) return -EINTR;
     timespec no_time{};
     const long result = raw_call(SYS_ppoll, 0, 0, word(&no_time), word(mask), kernel_set_bytes);
     return result == 0 ? would_block : result;
-  });
+  };
+  return static_cast<int>(
+      answer(make_timed_call(waiting(nullptr), __builtin_return_address(0), next, attempt)));
 }
 
+// A timer that has fired already is not waited for: then somebody must send a signal.
 int pause() {
   static const auto call = real<int (*)()>(__func__);
   if (!controlled()) return call();
+  const void* pc = __builtin_return_address(0);
+  if (control->lane[current_lane].timers == nullptr) blocks_uncontrolled(__func__);
+  point(Point::signal, 0, pc);
   const std::int64_t timer = with_interrupts(0);
-  if (timer == 0) blocks_uncontrolled(__func__);
-  sleep_until(timer, __builtin_return_address(0));
+  if (timer == 0 || timer > control->time)
+    wait_to_retry(Point::signal, effect_signal, 0, timer, pc);
   interrupted_by_timer(0);
   return static_cast<int>(answer(-EINTR));
 }
 
-// --- processes
+// --- handlers
 
-// A transport's own threads would run beside the schedule: said, never a pass.
-int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*),
-                   void* argument) noexcept {
-  static const auto call = real<decltype(&::pthread_create)>("pthread_create");
-  if (!controlled()) return call(thread, attributes, start, argument);
-  starts_a_thread(__func__);
-}
-
-int thrd_create(thrd_t* thread, thrd_start_t start, void* argument) {
-  static const auto call = real<decltype(&::thrd_create)>("thrd_create");
-  if (!controlled()) return call(thread, start, argument);
-  starts_a_thread(__func__);
-}
-
-// The child is nobody's lane.
-pid_t fork() noexcept {
-  static const auto call = real<pid_t (*)()>(__func__);
-  if (!controlled()) return call();
-  point(Point::process, 0, __builtin_return_address(0));
-  note_kernel_call();
-  const pid_t child = call();
-  if (child == 0) current_lane = -1;
-  return child;
-}
-
-pid_t waitpid(pid_t process, int* status, int options) {
-  static const auto call = real<pid_t (*)(pid_t, int*, int)>(__func__);
-  if (!controlled()) return call(process, status, options);
-  return process_call(__builtin_return_address(0), [&] { return call(process, status, options); });
-}
-
-pid_t wait4(pid_t process, int* status, int options, rusage* usage) noexcept {
-  static const auto call = real<pid_t (*)(pid_t, int*, int, rusage*)>(__func__);
-  if (!controlled()) return call(process, status, options, usage);
-  return process_call(__builtin_return_address(0),
-                      [&] { return call(process, status, options, usage); });
+int sigaction(int signal, const struct sigaction* action, struct sigaction* old) noexcept {
+  static const auto call = real<decltype(&::sigaction)>("sigaction");
+  if (signal < 1 || signal >= NSIG) return call(signal, action, old);
+  const bool ours = controlled() && action != nullptr && (action->sa_flags & SA_SIGINFO) != 0 &&
+                    action->sa_sigaction != nullptr;
+  struct sigaction installed{};
+  if (action != nullptr) installed = *action;
+  const Handler before = handlers[signal];
+  // Before the kernel may call it.
+  if (ours) {
+    handlers[signal] = action->sa_sigaction;
+    installed.sa_sigaction = with_virtual_pid;
+  }
+  const int result = call(signal, action == nullptr ? nullptr : &installed, old);
+  if (ours && result != 0) handlers[signal] = before;
+  if (result == 0 && controlled() && action != nullptr) note_kernel_call();
+  if (result == 0 && old != nullptr && (old->sa_flags & SA_SIGINFO) != 0 &&
+      old->sa_sigaction == with_virtual_pid) {
+    old->sa_sigaction = before;
+  }
+  return result;
 }
 
 }  // extern "C"

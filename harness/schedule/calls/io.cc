@@ -1,4 +1,5 @@
-// Reading and writing: read(2), write(2), send(2), recv(2) and their families.
+// Reading and writing: read(2), write(2), send(2), recv(2) and their families. At an offset and
+// between descriptors: calls/transfer.cc.
 //
 // Whatever waits is tried without waiting: descriptors are made non-blocking for the moment, socket
 // calls get MSG_DONTWAIT. A blocking write, and a read with MSG_WAITALL, goes on until it is done,
@@ -19,27 +20,16 @@
 #include <algorithm>
 #include <span>
 
-#include "harness/schedule/interpose_calls.h"
-#include "harness/schedule/interpose_parts.h"
+#include "harness/schedule/calls/call.h"
+#include "harness/schedule/calls/parts.h"
+#include "harness/schedule/calls/timers.h"
+#include "harness/schedule/calls/uring.h"
+#include "harness/schedule/calls/virtual_pid.h"
 
 extern "C" [[noreturn]] void __chk_fail() noexcept;
 
 namespace ipctorture::schedule {
 namespace {
-
-// The kernel reads or writes the caller's memory, which may be shared.
-void check_memory(std::span<const iovec> parts, long bytes, bool writes) {
-  if (!control->detect_races || bytes <= 0) return;
-  auto left = static_cast<std::size_t>(bytes);
-  for (const iovec& part : parts) {
-    const std::size_t here = std::min(part.iov_len, left);
-    left -= here;
-    if (here == 0 || !in_arena(part.iov_base)) continue;
-    const std::uint64_t key = canonical(part.iov_base);
-    if (key == no_canonical) continue;  // the kernel will say EFAULT
-    check_access(control->memory, key, here, writes, Access::plain);
-  }
-}
 
 // How much of what is possible is done.
 std::size_t shortened(std::size_t possible, const void* pc) {
@@ -79,7 +69,7 @@ bool is_stream_socket(int fd) {
 Call socket_call(int fd, Point at, Users users) {
   return {.at = at,
           .key = static_cast<std::uint32_t>(fd),
-          .waits_for = effect_socket,
+          .waits_for = has_rings() ? effect_socket | effect_pipe : std::uint32_t{effect_socket},
           .effects = effect_socket,
           .users = users,
           .fd = fd};
@@ -88,6 +78,9 @@ Call socket_call(int fd, Point at, Users users) {
 bool waits(int fd, int flags) {
   return (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) == 0 && !is_nonblocking(fd);
 }
+
+// Who does not wait may be told to come again although something is there: select(2), BUGS.
+std::int16_t again_unless(bool waits) { return waits ? 0 : EAGAIN; }
 
 std::span<const iovec> parts_of(const msghdr& message) {
   return {message.msg_iov, message.msg_iovlen};
@@ -99,16 +92,19 @@ void set_parts(msghdr& message, std::span<const iovec> parts) {
 }
 
 long send_message(int fd, const msghdr& message, int flags, const void* pc) {
-  const Call call = socket_call(fd, Point::write_call, Users::release);
+  Call call = socket_call(fd, Point::write_call, Users::release);
   const bool stream = is_stream_socket(fd), patient = waits(fd, flags);
+  call.errors = {{ENOBUFS, again_unless(patient)}};
   const std::size_t bytes = bytes_of(parts_of(message));
   long sent = 0;
   point(call.at, call.key, pc);
   check_memory(parts_of(message), static_cast<long>(bytes), false);
   Rest rest(parts_of(message), stream ? shortened(bytes, pc) : bytes);
+  const RealCredentials carried(message);
   const auto attempt = [&] {
+    progress_rings(pc);
     for (;;) {
-      msghdr piece = message;
+      msghdr piece = carried.message();
       set_parts(piece, rest.next());
       if (sent > 0) piece.msg_controllen = 0;  // what it carries went with the first
       const long result = raw_call(SYS_sendmsg, fd, word(&piece), flags | MSG_DONTWAIT);
@@ -125,13 +121,15 @@ long send_message(int fd, const msghdr& message, int flags, const void* pc) {
 }
 
 long receive_message(int fd, msghdr& message, int flags, const void* pc) {
-  const Call call = socket_call(fd, Point::read_call, Users::acquire);
+  Call call = socket_call(fd, Point::read_call, Users::acquire);
   const bool stream = is_stream_socket(fd), patient = waits(fd, flags);
+  call.errors = {{again_unless(patient)}};
   const bool peeks = (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)) != 0;
   const bool all = stream && patient && !peeks && (flags & MSG_WAITALL) != 0;
   Rest rest(parts_of(message), bytes_of(parts_of(message)));
   long received = 0;
   const auto attempt = [&] {
+    progress_rings(pc);
     for (;;) {
       const std::span<const iovec> parts = rest.next();
       std::size_t bytes = bytes_of(parts);
@@ -154,20 +152,11 @@ long receive_message(int fd, msghdr& message, int flags, const void* pc) {
     }
   };
   const long result = make_call(call, pc, attempt);
+  if (received > 0 || result >= 0) show_virtual_pids(message);
   return result < 0 && received > 0 ? received : result;
 }
 
 // --- pipes, files and the rest
-
-Call descriptor_call(int fd, Kind kind, Point at, Users users) {
-  return {.at = at,
-          .key = static_cast<std::uint32_t>(fd),
-          // What a signalfd or inotify tells of may be anything.
-          .waits_for = kind == Kind::other ? std::uint32_t{effect_any} : effects_of(kind),
-          .effects = effects_of(kind),
-          .users = users,
-          .fd = fd};
-}
 
 long raw_parts(long one, long many, int fd, std::span<const iovec> parts) {
   if (parts.size() != 1) {
@@ -175,6 +164,8 @@ long raw_parts(long one, long many, int fd, std::span<const iovec> parts) {
   }
   return raw_call(one, fd, word(parts[0].iov_base), static_cast<long>(parts[0].iov_len));
 }
+
+}  // namespace
 
 long read_parts(int fd, std::span<const iovec> parts, const void* pc) {
   const std::size_t bytes = bytes_of(parts);
@@ -186,13 +177,24 @@ long read_parts(int fd, std::span<const iovec> parts, const void* pc) {
   }
   Call call = descriptor_call(fd, kind, Point::read_call, Users::acquire);
   if (kind == Kind::file) call.effects = 0;
-  return make_call(call, pc, [&] {
+  if (kind == Kind::pipe && timer_of(fd) != nullptr && !parts.empty()) {
+    return read_timer(fd, parts[0].iov_base, parts[0].iov_len, pc);
+  }
+  if (kind == Kind::pipe) call.errors = {{again_unless(!is_nonblocking(fd))}};
+  if (has_rings()) call.waits_for |= effect_pipe | effect_socket;
+  // A signalfd: signals of timers that are blocked come there.
+  const auto next = [&] { return kind == Kind::other ? next_blocked_signal() : 0; };
+  const long taken = make_timed_call(call, pc, next, [&] {
+    if (kind == Kind::other) send_expired_signals();
+    progress_rings(pc);
     Rest wanted(parts, kind == Kind::pipe ? read_size(fd, bytes, pc) : bytes);
     const NonBlocking now(fd);
     const long result = now.judged(raw_parts(SYS_read, SYS_readv, fd, wanted.next()));
     if (result != would_block) check_memory(parts, result, true);
     return result;
   });
+  if (kind == Kind::other) show_virtual_pids(fd, parts, taken);
+  return taken;
 }
 
 long write_parts(int fd, std::span<const iovec> parts, const void* pc) {
@@ -203,13 +205,17 @@ long write_parts(int fd, std::span<const iovec> parts, const void* pc) {
     set_parts(message, parts);
     return send_message(fd, message, 0, pc);
   }
-  const Call call = descriptor_call(fd, kind, Point::write_call, Users::release);
+  Call call = descriptor_call(fd, kind, Point::write_call, Users::release);
+  if (kind == Kind::file) call.errors = {{ENOSPC}};
+  if (kind == Kind::pipe) call.errors = {{again_unless(!is_nonblocking(fd))}};
   const bool whole = kind != Kind::pipe || bytes <= PIPE_BUF;
   long written = 0;
   point(call.at, call.key, pc);
   check_memory(parts, static_cast<long>(bytes), false);
   Rest rest(parts, whole ? bytes : shortened(bytes, pc));
+  if (has_rings()) call.waits_for |= effect_pipe | effect_socket;
   const auto attempt = [&] {
+    progress_rings(pc);
     for (;;) {
       const NonBlocking now(fd);
       const long result = now.judged(raw_parts(SYS_write, SYS_writev, fd, rest.next()));
@@ -224,42 +230,7 @@ long write_parts(int fd, std::span<const iovec> parts, const void* pc) {
   return result < 0 && written > 0 ? written : result;
 }
 
-struct AtOffset {
-  long number;
-  Point at;
-  long a, b;  // the call's arguments between descriptor and offset
-};
-
-// At an offset: files only, which never wait.
-long at_offset(const AtOffset& what, int fd, std::span<const iovec> parts, off_t offset,
-               const void* pc) {
-  const bool reads = what.at == Point::read_call;
-  Call call = descriptor_call(fd, Kind::file, what.at, reads ? Users::acquire : Users::release);
-  if (reads) call.effects = 0;
-  return make_call(call, pc, [&] {
-    const long result = raw_call(what.number, fd, what.a, what.b, offset);
-    check_memory(parts, result, reads);
-    return result;
-  });
-}
-
-// `move` makes the call with the given flags.
-template <typename Move>
-long between_pipes(int from, int to, unsigned flags, Move move, const void* pc) {
-  constexpr unsigned nonblocking = SPLICE_F_NONBLOCK;
-  Call call = descriptor_call(from, Kind::pipe, Point::read_call, Users::acquire);
-  call.waits_for = effect_pipe | effect_socket;
-  call.effects = effect_pipe | effect_socket | effect_file;
-  const bool patient = (flags & nonblocking) == 0 && !is_nonblocking(from) && !is_nonblocking(to);
-  const long result = make_call(call, pc, [&] {
-    const NonBlocking source(from);
-    const NonBlocking sink(to);
-    const long moved = move(flags | nonblocking);
-    return moved == -EAGAIN && patient ? would_block : moved;
-  });
-  if (result > 0) order_users_of_descriptor(Users::release, to);
-  return result;
-}
+namespace {
 
 msghdr message_of(iovec& part, sockaddr* address, socklen_t length) {
   msghdr message{};
@@ -276,7 +247,7 @@ ssize_t read_into(int fd, void* to, std::size_t bytes, const void* pc) {
     return answer(raw_call(SYS_read, fd, word(to), static_cast<long>(bytes)));
   }
   const iovec part{.iov_base = to, .iov_len = bytes};
-  return answer(read_parts(fd, {&part, 1}, pc));
+  return answer(restarting([&] { return read_parts(fd, {&part, 1}, pc); }));
 }
 
 ssize_t write_from(int fd, const void* from, std::size_t bytes, const void* pc) {
@@ -284,7 +255,7 @@ ssize_t write_from(int fd, const void* from, std::size_t bytes, const void* pc) 
     return answer(raw_call(SYS_write, fd, word(from), static_cast<long>(bytes)));
   }
   const iovec part{.iov_base = const_cast<void*>(from), .iov_len = bytes};
-  return answer(write_parts(fd, {&part, 1}, pc));
+  return answer(restarting([&] { return write_parts(fd, {&part, 1}, pc); }));
 }
 
 ssize_t send_from(int fd, const void* from, std::size_t bytes, int flags, const sockaddr* address,
@@ -295,7 +266,7 @@ ssize_t send_from(int fd, const void* from, std::size_t bytes, int flags, const 
   }
   iovec part{.iov_base = const_cast<void*>(from), .iov_len = bytes};
   const msghdr message = message_of(part, const_cast<sockaddr*>(address), length);
-  return answer(send_message(fd, message, flags, pc));
+  return answer(restarting([&] { return send_message(fd, message, flags, pc); }));
 }
 
 ssize_t receive_into(int fd, void* to, std::size_t bytes, int flags, sockaddr* address,
@@ -306,7 +277,7 @@ ssize_t receive_into(int fd, void* to, std::size_t bytes, int flags, sockaddr* a
   }
   iovec part{.iov_base = to, .iov_len = bytes};
   msghdr message = message_of(part, address, address == nullptr ? 0 : *length);
-  const long result = receive_message(fd, message, flags, pc);
+  const long result = restarting([&] { return receive_message(fd, message, flags, pc); });
   if (result >= 0 && address != nullptr) *length = message.msg_namelen;
   return answer(result);
 }
@@ -328,7 +299,8 @@ ssize_t readv(int fd, const iovec* parts, int count) {
   if (!controlled() || is_standard_stream(fd) || count < 0) {
     return answer(raw_call(SYS_readv, fd, word(parts), count));
   }
-  return answer(read_parts(fd, span_of(parts, count), __builtin_return_address(0)));
+  const void* pc = __builtin_return_address(0);
+  return answer(restarting([&] { return read_parts(fd, span_of(parts, count), pc); }));
 }
 
 ssize_t write(int fd, const void* from, size_t bytes) {
@@ -339,7 +311,8 @@ ssize_t writev(int fd, const iovec* parts, int count) {
   if (!controlled() || is_standard_stream(fd) || count < 0) {
     return answer(raw_call(SYS_writev, fd, word(parts), count));
   }
-  return answer(write_parts(fd, span_of(parts, count), __builtin_return_address(0)));
+  const void* pc = __builtin_return_address(0);
+  return answer(restarting([&] { return write_parts(fd, span_of(parts, count), pc); }));
 }
 
 int eventfd_read(int fd, eventfd_t* count) {
@@ -349,44 +322,6 @@ int eventfd_read(int fd, eventfd_t* count) {
 int eventfd_write(int fd, eventfd_t count) {
   return write_from(fd, &count, sizeof count, __builtin_return_address(0)) > 0 ? 0 : -1;
 }
-
-ssize_t pread(int fd, void* to, size_t bytes, off_t offset) {
-  const auto size = static_cast<long>(bytes);
-  if (!controlled()) return answer(raw_call(SYS_pread64, fd, word(to), size, offset));
-  const iovec part{.iov_base = to, .iov_len = bytes};
-  return answer(at_offset({SYS_pread64, Point::read_call, word(to), size}, fd, {&part, 1}, offset,
-                          __builtin_return_address(0)));
-}
-
-ssize_t pwrite(int fd, const void* from, size_t bytes, off_t offset) {
-  const auto size = static_cast<long>(bytes);
-  if (!controlled()) return answer(raw_call(SYS_pwrite64, fd, word(from), size, offset));
-  const iovec part{.iov_base = const_cast<void*>(from), .iov_len = bytes};
-  return answer(at_offset({SYS_pwrite64, Point::write_call, word(from), size}, fd, {&part, 1},
-                          offset, __builtin_return_address(0)));
-}
-
-ssize_t preadv(int fd, const iovec* parts, int count, off_t offset) {
-  if (!controlled() || count < 0) {
-    return answer(raw_call(SYS_preadv, fd, word(parts), count, offset));
-  }
-  return answer(at_offset({SYS_preadv, Point::read_call, word(parts), count}, fd,
-                          span_of(parts, count), offset, __builtin_return_address(0)));
-}
-
-ssize_t pwritev(int fd, const iovec* parts, int count, off_t offset) {
-  if (!controlled() || count < 0) {
-    return answer(raw_call(SYS_pwritev, fd, word(parts), count, offset));
-  }
-  return answer(at_offset({SYS_pwritev, Point::write_call, word(parts), count}, fd,
-                          span_of(parts, count), offset, __builtin_return_address(0)));
-}
-
-// The same functions where off_t has 64 bits anyway.
-[[gnu::alias("pread")]] ssize_t pread64(int fd, void* to, size_t bytes, off64_t offset);
-[[gnu::alias("pwrite")]] ssize_t pwrite64(int fd, const void* from, size_t bytes, off64_t offset);
-[[gnu::alias("preadv")]] ssize_t preadv64(int fd, const iovec* parts, int count, off64_t offset);
-[[gnu::alias("pwritev")]] ssize_t pwritev64(int fd, const iovec* parts, int count, off64_t offset);
 
 // --- send(2)
 
@@ -401,7 +336,8 @@ ssize_t send(int fd, const void* from, size_t bytes, int flags) {
 
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   if (!controlled()) return answer(raw_call(SYS_sendmsg, fd, word(message), flags));
-  return answer(send_message(fd, *message, flags, __builtin_return_address(0)));
+  const void* pc = __builtin_return_address(0);
+  return answer(restarting([&] { return send_message(fd, *message, flags, pc); }));
 }
 
 // One after the other, as in the kernel: others may go in between.
@@ -432,7 +368,8 @@ ssize_t recv(int fd, void* to, size_t bytes, int flags) {
 
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
   if (!controlled()) return answer(raw_call(SYS_recvmsg, fd, word(message), flags));
-  return answer(receive_message(fd, *message, flags, __builtin_return_address(0)));
+  const void* pc = __builtin_return_address(0);
+  return answer(restarting([&] { return receive_message(fd, *message, flags, pc); }));
 }
 
 // The timeout is looked at between messages only, as the kernel does.
@@ -455,26 +392,6 @@ int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* tim
     if (deadline != 0 && deadline <= control->time) break;
   }
   return received;
-}
-
-// --- between pipes
-
-ssize_t splice(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t bytes,
-               unsigned flags) {
-  const auto move = [&](unsigned how) {
-    return raw_call(SYS_splice, from, word(from_offset), to, word(to_offset),
-                    static_cast<long>(bytes), how);
-  };
-  if (!controlled()) return answer(move(flags));
-  return answer(between_pipes(from, to, flags, move, __builtin_return_address(0)));
-}
-
-ssize_t tee(int from, int to, size_t bytes, unsigned flags) {
-  const auto copy = [&](unsigned how) {
-    return raw_call(SYS_tee, from, to, static_cast<long>(bytes), how);
-  };
-  if (!controlled()) return answer(copy(flags));
-  return answer(between_pipes(from, to, flags, copy, __builtin_return_address(0)));
 }
 
 // --- what _FORTIFY_SOURCE makes of some of them

@@ -13,7 +13,8 @@
 
 #include <cstring>
 
-#include "harness/schedule/interpose_calls.h"
+#include "harness/schedule/calls/timers.h"
+#include "harness/schedule/calls/uring.h"
 
 extern "C" [[noreturn]] void __chk_fail() noexcept;
 
@@ -30,15 +31,22 @@ bool is_zero(const timespec* timeout) {
   return timeout != nullptr && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
 }
 
-// Null timeout: none. `look` looks at once.
-template <typename Look>
-long wait_ready(int key, const timespec* timeout, const void* pc, Look look) {
+// Null timeout: none. `look` looks at once; `show` makes timers among what it looks at show that
+// they expired, and says when there will be more to show.
+template <typename Show, typename Look>
+long wait_ready(int key, const timespec* timeout, const void* pc, Show show, Look look) {
   const Call call{.at = Point::poll,
                   .key = static_cast<std::uint32_t>(key),
                   .waits_for = effect_any,
                   .deadline = deadline_in(timeout),
                   .late = 0};
-  return make_call(call, pc, [&] {
+  const auto next = [&] {
+    return earlier(earlier(show(), next_blocked_signal()), next_of_rings());
+  };
+  return make_timed_call(call, pc, next, [&] {
+    send_expired_signals();
+    progress_rings(pc);
+    show();
     const long result = look();
     return result == 0 && !is_zero(timeout) ? would_block : result;
   });
@@ -59,8 +67,13 @@ long poll_all(pollfd* all, nfds_t count, const timespec* timeout, const sigset_t
   if (!controlled()) return raw_poll(all, count, timeout, signals);
   constexpr timespec at_once{};
   const int key = count > 0 ? all[0].fd : 0;
+  const auto show = [&] {
+    std::int64_t next = show_watched_timers();  // an epoll set may be among them
+    for (nfds_t i = 0; i < count; ++i) next = earlier(next, show_timer(all[i].fd));
+    return next;
+  };
   const long result =
-      wait_ready(key, timeout, pc, [&] { return raw_poll(all, count, &at_once, signals); });
+      wait_ready(key, timeout, pc, show, [&] { return raw_poll(all, count, &at_once, signals); });
   for (nfds_t i = 0; result > 0 && i < count; ++i) {
     if (all[i].revents != 0) order_users_of_descriptor(Users::acquire, all[i].fd);
   }
@@ -92,7 +105,14 @@ long select_all(int count, const Sets& sets, const timespec* timeout, const sigs
     if (sets.of[i] != nullptr) asked[i] = *sets.of[i];
   }
   constexpr timespec at_once{};
-  const long result = wait_ready(count, timeout, pc, [&] {
+  const auto show = [&] {
+    std::int64_t next = show_watched_timers();
+    for (int fd = 0; fd < count; ++fd) {
+      if (sets.of[0] != nullptr && FD_ISSET(fd, &asked[0])) next = earlier(next, show_timer(fd));
+    }
+    return next;
+  };
+  const long result = wait_ready(count, timeout, pc, show, [&] {
     for (int i = 0; i < 3; ++i) {
       if (sets.of[i] != nullptr) *sets.of[i] = asked[i];
     }
@@ -116,7 +136,7 @@ long raw_epoll(int epoll, epoll_event* events, int count, const timespec* timeou
 
 long epoll_all(int epoll, epoll_event* events, int count, const timespec* timeout,
                const sigset_t* signals, const void* pc) {
-  const long result = wait_ready(epoll, timeout, pc, [&] {
+  const long result = wait_ready(epoll, timeout, pc, show_watched_timers, [&] {
     return raw_call(SYS_epoll_pwait, epoll, word(events), count, 0, word(signals),
                     kernel_set_bytes);
   });

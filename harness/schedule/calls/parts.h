@@ -1,5 +1,5 @@
-// A caller's buffers (iovec) as far as a call that goes piece by piece has come. Internal to
-// interpose_io.cc.
+// A caller's buffers (iovec): how far a call that goes piece by piece has come, and that the kernel
+// touches them. Internal to calls/.
 #pragma once
 
 #include <sys/uio.h>
@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+
+#include "harness/schedule/calls/call.h"
 
 namespace ipctorture::schedule {
 
@@ -56,5 +58,35 @@ class Rest {
   std::size_t offset_ = 0;  // within the first part
   iovec cut_{};
 };
+
+// The kernel reads or writes the caller's memory, which may be shared.
+inline void check_memory(std::span<const iovec> parts, long bytes, bool writes) {
+  if (!control->detect_races || bytes <= 0) return;
+  auto left = static_cast<std::size_t>(bytes);
+  for (const iovec& part : parts) {
+    const std::size_t here = std::min(part.iov_len, left);
+    left -= here;
+    if (here == 0 || !in_arena(part.iov_base)) continue;
+    const std::uint64_t key = canonical(part.iov_base);
+    if (key == no_canonical) continue;  // the kernel will say EFAULT
+    check_access(control->memory, key, here, writes, Access::plain);
+  }
+}
+
+// --- pipes, files and the rest
+
+inline Call descriptor_call(int fd, Kind kind, Point at, Users users) {
+  return {.at = at,
+          .key = static_cast<std::uint32_t>(fd),
+          // What a signalfd or inotify tells of may be anything.
+          .waits_for = kind == Kind::other ? std::uint32_t{effect_any} : effects_of(kind),
+          .effects = effects_of(kind),
+          .users = users,
+          .fd = fd};
+}
+
+// read(2) and write(2) and their like: calls/io.cc.
+long read_parts(int fd, std::span<const iovec> parts, const void* pc);
+long write_parts(int fd, std::span<const iovec> parts, const void* pc);
 
 }  // namespace ipctorture::schedule

@@ -18,17 +18,26 @@
 
 #include <cstdarg>
 
-#include "harness/schedule/interpose_calls.h"
+#include "harness/schedule/calls/call.h"
+#include "harness/schedule/calls/timers.h"
+#include "harness/schedule/calls/uring.h"
+#include "harness/schedule/calls/virtual_pid.h"
 
 namespace ipctorture::schedule {
 namespace {
 
 std::uint64_t key_of(int fd) { return static_cast<std::uint32_t>(fd); }
 
-// A call that only makes a descriptor, or something else that is this process's own.
-long made(long result) {
-  if (controlled() && result >= 0) note_kernel_call();
-  return answer(result);
+// A call that only makes descriptors: no point.
+template <typename Make>
+int make_descriptor(const void* pc, Make call) {
+  if (!controlled()) return static_cast<int>(answer(call()));
+  if (const int error = shortage(Point::open, {{EMFILE, ENOMEM}}, pc); error != 0) {
+    return static_cast<int>(answer(-error));
+  }
+  const long result = call();
+  if (result >= 0) note_kernel_call();
+  return static_cast<int>(answer(result));
 }
 
 // --- open(2)
@@ -37,7 +46,8 @@ constexpr Call open_call{.at = Point::open,
                          .key = 0,
                          .waits_for = effect_pipe | effect_file,
                          .users = Users::both,
-                         .object = all_names};
+                         .object = all_names,
+                         .errors = {{EMFILE}}};
 
 bool is_fifo(int directory, const char* path) {
   struct stat status{};
@@ -97,7 +107,9 @@ long open_at(int directory, const char* path, int flags, mode_t mode, const void
   }
   const auto open = [&] { return raw_call(SYS_openat, directory, word(path), flags, mode); };
   if (!controlled()) return open();
-  const long result = make_call(open_call, pc, open);
+  Call call = open_call;
+  if ((flags & O_CREAT) != 0) call.errors = {{EMFILE, ENOSPC}};
+  const long result = make_call(call, pc, open);
   if (result >= 0) opened(static_cast<int>(result), flags);
   return result;
 }
@@ -125,9 +137,11 @@ long lock_range(int fd, int command, struct flock* lock, const void* pc) {
   const int attempt = command == F_SETLKW       ? F_SETLK
                       : command == F_OFD_SETLKW ? F_OFD_SETLK
                                                 : command;
-  return make_call(lock_call(fd, lock->l_type == F_UNLCK), pc, [&] {
-    const long result = raw_call(SYS_fcntl, fd, attempt, word(lock));
-    return waits && (result == -EAGAIN || result == -EACCES) ? would_block : result;
+  return restarting([&] {
+    return make_call(lock_call(fd, lock->l_type == F_UNLCK), pc, [&] {
+      const long result = raw_call(SYS_fcntl, fd, attempt, word(lock));
+      return waits && (result == -EAGAIN || result == -EACCES) ? would_block : result;
+    });
   });
 }
 
@@ -141,8 +155,12 @@ long control_descriptor(int fd, int command, long argument, const void* pc) {
     case F_OFD_SETLKW:
       return lock_range(fd, command, reinterpret_cast<struct flock*>(argument), pc);
     case F_GETLK:
-    case F_OFD_GETLK:
-      return make_call({.at = Point::file_lock, .key = key_of(fd)}, pc, call);
+    case F_OFD_GETLK: {
+      const long result = make_call({.at = Point::file_lock, .key = key_of(fd)}, pc, call);
+      auto* lock = reinterpret_cast<struct flock*>(argument);
+      if (result == 0 && lock->l_type != F_UNLCK) lock->l_pid = to_virtual(lock->l_pid);
+      return result;
+    }
     case F_SETPIPE_SZ:
       return make_call({.at = Point::write_call, .key = key_of(fd), .effects = effect_pipe}, pc,
                        call);
@@ -193,9 +211,14 @@ long connect_socket(int fd, const sockaddr* address, socklen_t length, const voi
 }
 
 long accept_socket(int fd, sockaddr* address, socklen_t* length, int flags, const void* pc) {
-  return make_call(socket_call(Point::accept, fd, Users::acquire), pc, [&] {
-    const NonBlocking now(fd);
-    return now.judged(raw_call(SYS_accept4, fd, word(address), word(length), flags));
+  Call call = socket_call(Point::accept, fd, Users::acquire);
+  call.errors = {{EMFILE}};
+  return restarting([&] {
+    return make_call(call, pc, [&] {
+      progress_rings(pc);
+      const NonBlocking now(fd);
+      return now.judged(raw_call(SYS_accept4, fd, word(address), word(length), flags));
+    });
   });
 }
 
@@ -269,7 +292,9 @@ int close(int fd) {
   return closing_call(fd, __builtin_return_address(0), call);
 }
 
-int dup(int fd) noexcept { return static_cast<int>(made(raw_call(SYS_dup, fd))); }
+int dup(int fd) noexcept {
+  return make_descriptor(__builtin_return_address(0), [&] { return raw_call(SYS_dup, fd); });
+}
 
 int dup3(int fd, int as, int flags) noexcept {
   const auto call = [&] { return raw_call(SYS_dup3, fd, as, flags); };
@@ -303,10 +328,13 @@ int flock(int fd, int operation) noexcept {
   if (!controlled()) return static_cast<int>(answer(raw_call(SYS_flock, fd, operation)));
   const bool waits = (operation & LOCK_NB) == 0;
   const bool unlocks = (operation & ~LOCK_NB) == LOCK_UN;
-  return make_int_call(lock_call(fd, unlocks), __builtin_return_address(0), [&] {
-    const long result = raw_call(SYS_flock, fd, operation | LOCK_NB);
-    return waits && result == -EWOULDBLOCK ? would_block : result;
-  });
+  const void* pc = __builtin_return_address(0);
+  return static_cast<int>(answer(restarting([&] {
+    return make_call(lock_call(fd, unlocks), pc, [&] {
+      const long result = raw_call(SYS_flock, fd, operation | LOCK_NB);
+      return waits && result == -EWOULDBLOCK ? would_block : result;
+    });
+  })));
 }
 
 int lockf(int fd, int command, off_t bytes) {
@@ -385,39 +413,51 @@ int shutdown(int fd, int how) noexcept {
 // --- what others cannot see yet
 
 int pipe2(int ends[2], int flags) noexcept {
-  return static_cast<int>(made(raw_call(SYS_pipe2, word(ends), flags)));
+  return make_descriptor(__builtin_return_address(0),
+                         [&] { return raw_call(SYS_pipe2, word(ends), flags); });
 }
 
 int pipe(int ends[2]) noexcept {
-  return static_cast<int>(made(raw_call(SYS_pipe2, word(ends), 0)));
+  return make_descriptor(__builtin_return_address(0),
+                         [&] { return raw_call(SYS_pipe2, word(ends), 0); });
 }
 
 int socket(int domain, int type, int protocol) noexcept {
-  return static_cast<int>(made(raw_call(SYS_socket, domain, type, protocol)));
+  return make_descriptor(__builtin_return_address(0),
+                         [&] { return raw_call(SYS_socket, domain, type, protocol); });
 }
 
 int socketpair(int domain, int type, int protocol, int ends[2]) noexcept {
-  return static_cast<int>(made(raw_call(SYS_socketpair, domain, type, protocol, word(ends))));
+  return make_descriptor(__builtin_return_address(0), [&] {
+    return raw_call(SYS_socketpair, domain, type, protocol, word(ends));
+  });
 }
 
 int eventfd(unsigned count, int flags) noexcept {
-  return static_cast<int>(made(raw_call(SYS_eventfd2, count, flags)));
+  return make_descriptor(__builtin_return_address(0),
+                         [&] { return raw_call(SYS_eventfd2, count, flags); });
 }
 
 int signalfd(int fd, const sigset_t* signals, int flags) noexcept {
   constexpr long kernel_set_bytes = 8;
-  return static_cast<int>(
-      made(raw_call(SYS_signalfd4, fd, word(signals), kernel_set_bytes, flags)));
+  return make_descriptor(__builtin_return_address(0), [&] {
+    return raw_call(SYS_signalfd4, fd, word(signals), kernel_set_bytes, flags);
+  });
 }
 
 int inotify_init1(int flags) noexcept {
-  return static_cast<int>(made(raw_call(SYS_inotify_init1, flags)));
+  return make_descriptor(__builtin_return_address(0),
+                         [&] { return raw_call(SYS_inotify_init1, flags); });
 }
 
-int inotify_init() noexcept { return static_cast<int>(made(raw_call(SYS_inotify_init1, 0))); }
+int inotify_init() noexcept {
+  return make_descriptor(__builtin_return_address(0),
+                         [&] { return raw_call(SYS_inotify_init1, 0); });
+}
 
 int epoll_create1(int flags) noexcept {
-  return static_cast<int>(made(raw_call(SYS_epoll_create1, flags)));
+  return make_descriptor(__builtin_return_address(0),
+                         [&] { return raw_call(SYS_epoll_create1, flags); });
 }
 
 // --- what they watch
@@ -426,14 +466,20 @@ int epoll_create1(int flags) noexcept {
 int inotify_add_watch(int fd, const char* path, std::uint32_t events) noexcept {
   const auto call = [&] { return raw_call(SYS_inotify_add_watch, fd, word(path), events); };
   if (!controlled()) return static_cast<int>(answer(call()));
-  return make_int_call({.at = Point::file, .key = key_of(fd), .effects = effect_file},
-                       __builtin_return_address(0), call);
+  return make_int_call(
+      {.at = Point::file, .key = key_of(fd), .effects = effect_file, .errors = {{ENOSPC}}},
+      __builtin_return_address(0), call);
 }
 
 int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept {
   const auto call = [&] { return raw_call(SYS_epoll_ctl, epoll, operation, fd, word(event)); };
   if (!controlled()) return static_cast<int>(answer(call()));
-  return make_int_call({.at = Point::poll, .key = key_of(epoll), .effects = effect_pipe},
+  const bool adds = operation == EPOLL_CTL_ADD;
+  if (operation != EPOLL_CTL_DEL) watch_timer(fd);
+  return make_int_call({.at = Point::poll,
+                        .key = key_of(epoll),
+                        .effects = effect_pipe,
+                        .errors = {{static_cast<std::int16_t>(adds ? ENOSPC : 0)}}},
                        __builtin_return_address(0), call);
 }
 

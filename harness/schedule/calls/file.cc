@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "harness/schedule/interpose_calls.h"
+#include "harness/schedule/calls/call.h"
 
 namespace ipctorture::schedule {
 namespace {
@@ -14,6 +14,12 @@ namespace {
 // What was done before a name changes is seen by who finds the change.
 constexpr Call name_call{
     .at = Point::file, .effects = effect_file, .users = Users::both, .object = all_names};
+// A name that takes room in a directory.
+constexpr Call new_name_call{.at = Point::file,
+                             .effects = effect_file,
+                             .users = Users::both,
+                             .object = all_names,
+                             .errors = {{ENOSPC}}};
 
 Call content_call(int fd) {
   return {.at = Point::file,
@@ -21,6 +27,13 @@ Call content_call(int fd) {
           .effects = effect_file,
           .users = Users::release,
           .fd = fd};
+}
+
+// It asks for room on the medium.
+Call room_call(int fd) {
+  Call call = content_call(fd);
+  call.errors = {{ENOSPC}};
+  return call;
 }
 
 int with_call(const Call& about, const void* pc, long number, long a, long b = 0, long c = 0,
@@ -32,14 +45,16 @@ int with_call(const Call& about, const void* pc, long number, long a, long b = 0
 
 // fsync(2) shows nothing to others.
 int sync(long number, int fd, const void* pc) {
-  return with_call({.at = Point::file, .key = static_cast<std::uint32_t>(fd)}, pc, number, fd);
+  const Call sync_call{
+      .at = Point::file, .key = static_cast<std::uint32_t>(fd), .errors = {{ENOSPC}}};
+  return with_call(sync_call, pc, number, fd);
 }
 
 // These answer with an errno.
 int reserve(int (*call)(int, off_t, off_t), int fd, off_t offset, off_t bytes, const void* pc) {
   if (!controlled()) return call(fd, offset, bytes);
   return static_cast<int>(
-      -make_call(content_call(fd), pc, [&] { return -long{call(fd, offset, bytes)}; }));
+      -make_call(room_call(fd), pc, [&] { return -long{call(fd, offset, bytes)}; }));
 }
 
 }  // namespace
@@ -53,39 +68,39 @@ extern "C" {
 
 int renameat2(int from_directory, const char* from, int to_directory, const char* to,
               unsigned flags) noexcept {
-  return with_call(name_call, __builtin_return_address(0), SYS_renameat2, from_directory,
+  return with_call(new_name_call, __builtin_return_address(0), SYS_renameat2, from_directory,
                    word(from), to_directory, word(to), flags);
 }
 
 int renameat(int from_directory, const char* from, int to_directory, const char* to) noexcept {
-  return with_call(name_call, __builtin_return_address(0), SYS_renameat2, from_directory,
+  return with_call(new_name_call, __builtin_return_address(0), SYS_renameat2, from_directory,
                    word(from), to_directory, word(to));
 }
 
 int rename(const char* from, const char* to) noexcept {
-  return with_call(name_call, __builtin_return_address(0), SYS_renameat2, AT_FDCWD, word(from),
+  return with_call(new_name_call, __builtin_return_address(0), SYS_renameat2, AT_FDCWD, word(from),
                    AT_FDCWD, word(to));
 }
 
 int linkat(int from_directory, const char* from, int to_directory, const char* to,
            int flags) noexcept {
-  return with_call(name_call, __builtin_return_address(0), SYS_linkat, from_directory, word(from),
-                   to_directory, word(to), flags);
+  return with_call(new_name_call, __builtin_return_address(0), SYS_linkat, from_directory,
+                   word(from), to_directory, word(to), flags);
 }
 
 int link(const char* from, const char* to) noexcept {
-  return with_call(name_call, __builtin_return_address(0), SYS_linkat, AT_FDCWD, word(from),
+  return with_call(new_name_call, __builtin_return_address(0), SYS_linkat, AT_FDCWD, word(from),
                    AT_FDCWD, word(to));
 }
 
 int symlinkat(const char* target, int directory, const char* path) noexcept {
-  return with_call(name_call, __builtin_return_address(0), SYS_symlinkat, word(target), directory,
-                   word(path));
+  return with_call(new_name_call, __builtin_return_address(0), SYS_symlinkat, word(target),
+                   directory, word(path));
 }
 
 int symlink(const char* target, const char* path) noexcept {
-  return with_call(name_call, __builtin_return_address(0), SYS_symlinkat, word(target), AT_FDCWD,
-                   word(path));
+  return with_call(new_name_call, __builtin_return_address(0), SYS_symlinkat, word(target),
+                   AT_FDCWD, word(path));
 }
 
 int unlinkat(int directory, const char* path, int flags) noexcept {
@@ -110,21 +125,22 @@ int remove(const char* path) noexcept {
 }
 
 int mkdirat(int directory, const char* path, mode_t mode) noexcept {
-  return with_call(name_call, __builtin_return_address(0), SYS_mkdirat, directory, word(path),
+  return with_call(new_name_call, __builtin_return_address(0), SYS_mkdirat, directory, word(path),
                    mode);
 }
 
 int mkdir(const char* path, mode_t mode) noexcept {
-  return with_call(name_call, __builtin_return_address(0), SYS_mkdirat, AT_FDCWD, word(path), mode);
+  return with_call(new_name_call, __builtin_return_address(0), SYS_mkdirat, AT_FDCWD, word(path),
+                   mode);
 }
 
 int mkfifoat(int directory, const char* path, mode_t mode) noexcept {
-  return with_call(name_call, __builtin_return_address(0), SYS_mknodat, directory, word(path),
+  return with_call(new_name_call, __builtin_return_address(0), SYS_mknodat, directory, word(path),
                    mode | S_IFIFO, 0);
 }
 
 int mkfifo(const char* path, mode_t mode) noexcept {
-  return with_call(name_call, __builtin_return_address(0), SYS_mknodat, AT_FDCWD, word(path),
+  return with_call(new_name_call, __builtin_return_address(0), SYS_mknodat, AT_FDCWD, word(path),
                    mode | S_IFIFO, 0);
 }
 
@@ -141,7 +157,7 @@ int truncate(const char* path, off_t bytes) noexcept {
 [[gnu::alias("truncate")]] int truncate64(const char* path, off64_t bytes) noexcept;
 
 int fallocate(int fd, int mode, off_t offset, off_t bytes) {
-  return with_call(content_call(fd), __builtin_return_address(0), SYS_fallocate, fd, mode, offset,
+  return with_call(room_call(fd), __builtin_return_address(0), SYS_fallocate, fd, mode, offset,
                    bytes);
 }
 [[gnu::alias("fallocate")]] int fallocate64(int fd, int mode, off64_t offset, off64_t bytes);

@@ -15,7 +15,8 @@
 #include <algorithm>
 #include <cstdarg>
 
-#include "harness/schedule/interpose_calls.h"
+#include "harness/schedule/calls/timers.h"
+#include "harness/schedule/calls/virtual_pid.h"
 
 namespace ipctorture::schedule {
 namespace {
@@ -47,10 +48,12 @@ int send_to_queue(mqd_t queue, const char* from, std::size_t bytes, unsigned pri
                     word(when));
   };
   if (!controlled()) return static_cast<int>(answer(call(until)));
-  return make_int_call(queue_call(queue, Users::release, until), pc, [&] {
-    const long result = call(&long_past);
-    return result == -ETIMEDOUT ? would_block : result;
-  });
+  return static_cast<int>(answer(restarting([&] {
+    return make_call(queue_call(queue, Users::release, until), pc, [&] {
+      const long result = call(&long_past);
+      return result == -ETIMEDOUT ? would_block : result;
+    });
+  })));
 }
 
 ssize_t receive_from_queue(mqd_t queue, char* to, std::size_t bytes, unsigned* priority,
@@ -60,9 +63,11 @@ ssize_t receive_from_queue(mqd_t queue, char* to, std::size_t bytes, unsigned* p
                     word(when));
   };
   if (!controlled()) return answer(call(until));
-  return answer(make_call(queue_call(queue, Users::acquire, until), pc, [&] {
-    const long result = call(&long_past);
-    return result == -ETIMEDOUT ? would_block : result;
+  return answer(restarting([&] {
+    return make_call(queue_call(queue, Users::acquire, until), pc, [&] {
+      const long result = call(&long_past);
+      return result == -ETIMEDOUT ? would_block : result;
+    });
   }));
 }
 
@@ -77,8 +82,11 @@ Call system_v_call(int id, Users users) {
 }
 
 // Whether an object is there, and which.
-constexpr Call find_call{
-    .at = Point::system_v, .effects = effect_system_v, .users = Users::both, .object = all_names};
+constexpr Call find_call{.at = Point::system_v,
+                         .effects = effect_system_v,
+                         .users = Users::both,
+                         .object = all_names,
+                         .errors = {{ENOSPC}}};
 
 // An object that was removed while one waited for it says so; to who comes later it is unknown.
 template <typename Attempt>
@@ -152,7 +160,9 @@ mqd_t mq_open(const char* name, int flags, ...) noexcept {
   mq_attr* attributes = makes ? va_arg(arguments, mq_attr*) : nullptr;
   va_end(arguments);
   if (!controlled()) return call(name, flags, mode, attributes);
-  return make_int_call(queue_name_call, __builtin_return_address(0),
+  Call open = queue_name_call;
+  open.errors = {{EMFILE, static_cast<std::int16_t>(makes ? ENOSPC : 0)}};
+  return make_int_call(open, __builtin_return_address(0),
                        [&] { return as_result(call(name, flags, mode, attributes)); });
 }
 
@@ -207,8 +217,14 @@ int msgget(key_t key, int flags) noexcept {
 int msgctl(int queue, int command, msqid_ds* status) noexcept {
   static const auto call = real<int (*)(int, int, msqid_ds*)>(__func__);
   if (!controlled()) return call(queue, command, status);
-  return control_object(queue, command == IPC_SET || command == IPC_RMID,
-                        __builtin_return_address(0), [&] { return call(queue, command, status); });
+  const int result =
+      control_object(queue, command == IPC_SET || command == IPC_RMID, __builtin_return_address(0),
+                     [&] { return call(queue, command, status); });
+  if (result >= 0 && (command == IPC_STAT || command == MSG_STAT)) {
+    status->msg_lspid = to_virtual(status->msg_lspid);
+    status->msg_lrpid = to_virtual(status->msg_lrpid);
+  }
+  return result;
 }
 
 int msgsnd(int queue, const void* message, size_t bytes, int flags) {
@@ -218,7 +234,9 @@ int msgsnd(int queue, const void* message, size_t bytes, int flags) {
   if (!controlled()) return static_cast<int>(answer(call(flags)));
   const bool waits = (flags & IPC_NOWAIT) == 0;
   const void* pc = __builtin_return_address(0);
-  return static_cast<int>(answer(wait_system_v(system_v_call(queue, Users::release), pc, [&] {
+  Call send = system_v_call(queue, Users::release);
+  send.errors = {{ENOMEM}};
+  return static_cast<int>(answer(wait_system_v(send, pc, [&] {
     const long result = call(flags | IPC_NOWAIT);
     return waits && result == -EAGAIN ? would_block : result;
   })));
@@ -254,8 +272,9 @@ int semctl(int set, int number, int command, ...) noexcept {
   if (!controlled()) return call(set, number, command, argument);
   const bool changes =
       command == SETVAL || command == SETALL || command == IPC_SET || command == IPC_RMID;
-  return control_object(set, changes, __builtin_return_address(0),
-                        [&] { return call(set, number, command, argument); });
+  const int result = control_object(set, changes, __builtin_return_address(0),
+                                    [&] { return call(set, number, command, argument); });
+  return command == GETPID ? to_virtual(result) : result;
 }
 
 int semop(int set, sembuf* operations, size_t count) noexcept {
@@ -277,9 +296,14 @@ int shmget(key_t key, size_t bytes, int flags) noexcept {
 int shmctl(int segment, int command, shmid_ds* status) noexcept {
   static const auto call = real<int (*)(int, int, shmid_ds*)>(__func__);
   if (!controlled()) return call(segment, command, status);
-  return control_object(segment, command == IPC_SET || command == IPC_RMID,
-                        __builtin_return_address(0),
-                        [&] { return call(segment, command, status); });
+  const int result =
+      control_object(segment, command == IPC_SET || command == IPC_RMID,
+                     __builtin_return_address(0), [&] { return call(segment, command, status); });
+  if (result >= 0 && (command == IPC_STAT || command == SHM_STAT)) {
+    status->shm_cpid = to_virtual(status->shm_cpid);
+    status->shm_lpid = to_virtual(status->shm_lpid);
+  }
+  return result;
 }
 
 }  // extern "C"

@@ -1,5 +1,5 @@
 // What the interposed calls share: the loop of point, try, wait and try again, and what they have
-// to know about a descriptor. Internal to interpose_*.cc.
+// to know about a descriptor. Internal to calls/.
 //
 // An attempt answers as a system call does: a result, or -errno; or would_block, when the caller
 // asked for a call that waits and it would have to.
@@ -42,6 +42,7 @@ struct Call {
   long late = -ETIMEDOUT;     // the answer when the deadline has passed
   bool by_key = false;        // waits until its key is woken, rather than for effects
   bool may_interrupt = true;  // EINTR is an answer
+  PossibleErrors errors{};    // of a machine that is full
 };
 
 inline constexpr long would_block = LONG_MIN;
@@ -99,6 +100,10 @@ inline bool may_try_again(const Call& call, const void* pc, long& result) {
 template <typename Attempt>
 long try_call(const Call& call, const void* pc, Attempt attempt) {
   long result;
+  if (const int error = shortage(call.at, call.errors, pc); error != 0) {
+    note_value(static_cast<std::uint64_t>(-error));
+    return -error;
+  }
   while ((result = attempt()) == would_block) {
     if (!may_try_again(call, pc, result)) {
       note_value(static_cast<std::uint64_t>(result));

@@ -9,13 +9,19 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdarg>
+#include <utility>
+#include <vector>
 
 #include "harness/schedule/arena.h"
+#include "harness/schedule/calls/call.h"
+#include "harness/schedule/calls/uring.h"
+#include "harness/schedule/calls/virtual_pid.h"
 #include "harness/schedule/interpose.h"
-#include "harness/schedule/interpose_calls.h"
 
 namespace ipctorture::schedule {
 namespace {
@@ -24,6 +30,38 @@ constexpr std::uint64_t anonymous_device = UINT64_MAX - 1;
 constexpr std::uint64_t system_v_device = UINT64_MAX;
 
 bool is_shared(int flags) { return (flags & MAP_TYPE) != MAP_PRIVATE; }
+
+// Notes which pages of a mapped file have no room on its medium yet. What was reserved but never
+// written looks like a hole to lseek(2), so holes count only when the file has no such part.
+void note_holes(const std::byte* mapping, std::size_t bytes, int fd, off_t offset) {
+  struct statfs medium{};
+  struct stat status{};
+  if (raw_call(SYS_fstatfs, fd, word(&medium)) != 0 || medium.f_blocks == 0) return;
+  if (raw_call(SYS_fstat, fd, word(&status)) != 0 || !S_ISREG(status.st_mode)) return;
+  constexpr auto page = static_cast<off_t>(page_bytes);
+  if (status.st_blocks * 512 >= status.st_size) return;
+  const long position = raw_call(SYS_lseek, fd, 0, SEEK_CUR);
+  const auto seek = [&](off_t from, int what) {
+    const long found = raw_call(SYS_lseek, fd, from, what);
+    return found < 0 ? status.st_size : off_t{found};
+  };
+  std::vector<std::pair<off_t, off_t>> holes;
+  off_t data = 0;
+  for (off_t at = 0; at < status.st_size;) {
+    const off_t hole = seek(at, SEEK_HOLE);
+    data += hole - at;
+    at = hole < status.st_size ? seek(hole, SEEK_DATA) : hole;
+    if (hole < at) holes.emplace_back(hole / page * page, at);
+  }
+  raw_call(SYS_lseek, fd, position, SEEK_SET);
+  if (status.st_blocks * 512 > (data + page - 1) / page * page) return;
+  const off_t end = offset + static_cast<off_t>(bytes);
+  for (const auto& [from, to] : holes) {
+    const off_t first = std::max(from, offset), last = std::min(to, end);
+    if (first >= last) continue;
+    note_unbacked(mapping + (first - offset), static_cast<std::size_t>(last - first));
+  }
+}
 
 void* map_shared(std::size_t bytes, int protection, int flags, int fd, off_t offset) {
   void* room = find_room(bytes);
@@ -43,6 +81,10 @@ void* map_shared(std::size_t bytes, int protection, int flags, int fd, off_t off
   if (!note_mapped(room, bytes, device, inode, static_cast<std::uint64_t>(offset))) {
     end_schedule(Ending::uncontrolled,
                  "mmap: more shared objects or pages than explore can follow");
+  }
+  if ((flags & MAP_ANONYMOUS) == 0) {
+    const Uncontrolled uncontrolled;
+    note_holes(static_cast<const std::byte*>(room), bytes, fd, offset);
   }
   return room;
 }
@@ -105,8 +147,6 @@ bool starts_a_task(long number) {
 
 // A call by number that has no wrapper here.
 long other_call(long number, long a, long b, long c, long d, long e, long f, const void* pc) {
-  const bool looks_only = number == SYS_gettid || number == SYS_getpid;
-  if (looks_only) return answer(raw_call(number, a, b, c, d, e, f));
   if (starts_a_task(number)) {
     control->said_call = "clone";
     end_schedule(Ending::uncontrolled,
@@ -144,7 +184,9 @@ void* mmap(void* address, size_t bytes, int protection, int flags, int fd, off_t
     return reinterpret_cast<void*>(answer(raw_call(
         SYS_mmap, word(address), static_cast<long>(bytes), protection, flags, fd, offset)));
   }
-  object_call(Point::map, __builtin_return_address(0));
+  const void* pc = __builtin_return_address(0);
+  object_call(Point::map, pc);
+  if (shortage(Point::map, {{ENOMEM}}, pc) != 0) return reinterpret_cast<void*>(answer(-ENOMEM));
   return map_shared(bytes, protection, flags, fd, offset);
 }
 
@@ -182,8 +224,12 @@ void* mremap(void* address, size_t bytes, size_t new_bytes, int flags, ...) noex
 int shm_open(const char* name, int flags, mode_t mode) {
   static const auto call = real<decltype(&::shm_open)>("shm_open");
   if (!controlled()) return call(name, flags, mode);
-  object_call(Point::open, __builtin_return_address(0));
+  const void* pc = __builtin_return_address(0);
+  object_call(Point::open, pc);
   order_users(Users::both, all_names);
+  if (const int error = shortage(Point::open, {{EMFILE}}, pc); error != 0) {
+    return static_cast<int>(answer(-error));
+  }
   const Uncontrolled uncontrolled;
   return call(name, flags, mode);
 }
@@ -198,14 +244,21 @@ int shm_unlink(const char* name) {
 }
 
 int memfd_create(const char* name, unsigned flags) noexcept {
-  if (controlled()) object_call(Point::open, __builtin_return_address(0));
+  if (controlled()) {
+    const void* pc = __builtin_return_address(0);
+    object_call(Point::open, pc);
+    const int error = shortage(Point::open, {{EMFILE, ENOMEM}}, pc);
+    if (error != 0) return static_cast<int>(answer(-error));
+  }
   return static_cast<int>(answer(raw_call(SYS_memfd_create, word(name), flags)));
 }
 
 void* shmat(int id, const void* address, int flags) noexcept {
   static const auto call = real<decltype(&::shmat)>("shmat");
   if (!controlled() || address != nullptr) return call(id, address, flags);
-  object_call(Point::map, __builtin_return_address(0));
+  const void* pc = __builtin_return_address(0);
+  object_call(Point::map, pc);
+  if (shortage(Point::map, {{ENOMEM}}, pc) != 0) return reinterpret_cast<void*>(answer(-ENOMEM));
   shmid_ds status{};
   {
     const Uncontrolled uncontrolled;
@@ -246,6 +299,9 @@ long syscall(long number, ...) noexcept {
   if (!controlled()) {
     return answer(raw_call(number, word[0], word[1], word[2], word[3], word[4], word[5]));
   }
+  if (long id = 0; asks_for_id(number, id)) return id;
+  refuse_by_number(number);
+  translate_ids(number, word);
   if (number == SYS_futex) return futex(word[0], word[1], word[2], word[3], word[5], pc);
   return other_call(number, word[0], word[1], word[2], word[3], word[4], word[5], pc);
 }

@@ -1,0 +1,65 @@
+#include "stress/under_control.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "stress/hand_over.h"
+#include "stress/output_of.h"
+#include "stress/settings.h"
+
+namespace ipctorture {
+namespace {
+
+// It is our own program, of the same build; still, what it says is only read where it has the form.
+std::string text_in(const nlohmann::json& json, const char* key) {
+  return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string();
+}
+
+void read_into(ControlledResult& result, const std::string& output) {
+  const auto json = nlohmann::json::parse(output, nullptr, false);
+  if (!json.is_object()) {
+    result.harness_failure = "the controlled engine ended without a result";
+    return;
+  }
+  result.tried = true;
+  if (json.contains("schedules") && json["schedules"].is_number_unsigned()) {
+    result.schedules += json["schedules"].get<std::uint64_t>();
+  }
+  result.doubt = text_in(json, "doubt");
+  result.harness_failure = text_in(json, "harness_failure");
+  if (!json.contains("failure") || !json["failure"].is_object()) return;
+  const auto& failure = json["failure"];
+  result.doubt.clear();
+  result.promise = text_in(failure, "promise");
+  result.fingerprint = text_in(failure, "fingerprint");
+  result.what = text_in(failure, "what");
+  result.bundle = text_in(failure, "bundle");
+}
+
+}  // namespace
+
+UnderControl::UnderControl(std::string out, std::uint64_t seed, unsigned jobs,
+                           const std::atomic<bool>& stop)
+    : out_(std::move(out)), seed_(seed), jobs_(jobs), stop_(stop) {}
+
+bool UnderControl::available() { return ::access(explorer_path().c_str(), X_OK) == 0; }
+
+const ControlledResult& UnderControl::explore(const std::string& transport, std::int64_t time_ns) {
+  ControlledResult& result = results_[transport];
+  if (result.failed() || !result.harness_failure.empty() || time_ns <= 0 || stop_.load()) {
+    return result;
+  }
+  const std::string output =
+      output_of({explorer_path(), "explore", transport, "--time",
+                 fmt::format("{}ms", std::max<std::int64_t>(time_ns / 1'000'000, 1)), "--seed",
+                 seed_text(seed_), "--jobs", std::to_string(jobs_), "--resume",
+                 fmt::format("{}/explored-{}.json", out_, transport), "--json", "--quiet", "--out",
+                 out_ + "/under-control"},
+                &stop_);
+  if (!stop_.load() || !output.empty()) read_into(result, output);
+  return result;
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,43 @@
+// The share of the controlled engine in a run: `ipctorture-explore explore NAME` as a child, a
+// slice of time after the other, each going on where the one before stopped.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace ipctorture {
+
+// What one transport's slices came to until now.
+struct ControlledResult {
+  bool tried = false;  // at least one slice ended in order
+  std::uint64_t schedules = 0;
+  std::string doubt;            // why its pass would claim too much; empty: it would not
+  std::string harness_failure;  // empty: none
+  // Of a violation; empty: none was found.
+  std::string promise, fingerprint, what, bundle;
+  bool failed() const { return !fingerprint.empty(); }
+};
+
+class UnderControl {
+ public:
+  // `out`: the run's folder; bundles go to a folder in it. `stop`: ends a slice early.
+  UnderControl(std::string out, std::uint64_t seed, unsigned jobs, const std::atomic<bool>& stop);
+
+  // The program is there, beside this one.
+  static bool available();
+  // One more slice for the transport, unless it failed already. Takes a little longer than that
+  // when it finds something, since it is made small.
+  const ControlledResult& explore(const std::string& transport, std::int64_t time_ns);
+  const ControlledResult& of(const std::string& transport) { return results_[transport]; }
+
+ private:
+  const std::string out_;
+  const std::uint64_t seed_;
+  const unsigned jobs_;
+  const std::atomic<bool>& stop_;
+  std::map<std::string, ControlledResult> results_;
+};
+
+}  // namespace ipctorture
