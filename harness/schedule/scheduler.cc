@@ -18,23 +18,6 @@ Direction direction;
 
 namespace {
 
-// Notes a step. What else could run: the lanes, and above them those whose deadline could pass.
-void take_step(Point at, std::uint32_t key, std::uint16_t others, const void* pc) {
-  Control& c = *control;
-  const auto lane = static_cast<std::uint8_t>(current_lane);
-  const std::uint32_t step = ++c.step;
-  ++c.lane[lane].steps;
-  c.time += ns_per_step;
-  const std::uint64_t what = std::uint64_t{key} | std::uint64_t{lane} << 32 |
-                             std::uint64_t{static_cast<unsigned>(at)} << 40;
-  c.hash = (c.hash ^ what) * hash_factor;
-  c.hash ^= c.hash >> 29;
-  if (step >= trace_max) return;
-  c.lane[lane].log_step = step;
-  c.trace[step] = {lane, at, others, key};
-  if (c.keep_log) c.log[step] = {pc, 0};
-}
-
 // Whoever could have run meanwhile did not get to: its calls are late for no fault of theirs.
 void leap_to(std::int64_t time) {
   Control& c = *control;
@@ -155,6 +138,8 @@ void record_choice(int chosen) {
   }
 }
 
+}  // namespace
+
 void think() {
   Control& c = *control;
   check_expected();
@@ -170,6 +155,8 @@ void think() {
   if (c.step - c.alone_since >= alone_max) c.alone_since = c.step;
   control->stop = next_stop();
 }
+
+namespace {
 
 bool all_over() {
   const Control& c = *control;
@@ -286,11 +273,6 @@ Ending move_time() {
   return Ending::running;
 }
 
-void point(Point at, std::uint64_t key, const void* pc) {
-  take_step(at, static_cast<std::uint32_t>(key), others_of(current_lane), pc);
-  if (control->step >= control->stop) think();
-}
-
 bool wait_for_key(Point in, std::uint64_t key, std::int64_t deadline, const void* pc) {
   return wait(Waiting::key, in, key, 0, deadline, pc);
 }
@@ -364,10 +346,6 @@ int shortage(Point at, PossibleErrors errors, const void* pc) {
 void pause_when_ready() {
   control->ending = Ending::ready;
   handover.to_session();
-}
-
-void note_value(std::uint64_t value) {
-  if (control->keep_log) control->log[control->lane[current_lane].log_step].value = value;
 }
 
 void yield(const void* pc) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "harness/schedule/control.h"
+#include "harness/schedule/step.h"
 
 namespace ipctorture::schedule {
 
@@ -32,10 +33,6 @@ class Uncontrolled {
  private:
   int lane_;
 };
-
-// A step: others may go first. Returns when this lane has its turn. May never return: when the
-// schedule ends here.
-void point(Point at, std::uint64_t key, const void* pc);
 
 // The lane cannot go on. Returns when somebody woke the key (true) or the deadline passed (false).
 // `deadline` 0: none.
@@ -60,9 +57,6 @@ struct PossibleErrors {
   std::int16_t error[2] = {};
 };
 int shortage(Point at, PossibleErrors errors, const void* pc);
-// What is remembered of the step for explanations.
-void note_value(std::uint64_t value);
-
 // A step, without the choice to go on: the lane gives its turn away if anybody can take it.
 void yield(const void* pc);
 
