@@ -246,8 +246,9 @@ class Run {
     progress_.clear();
   }
 
-  void show_progress() {
+  void show_progress(const std::string& now = "") {
     ProgressState state = campaign_.progress(monotonic_now());
+    if (!now.empty()) state.now = now;
     state.elapsed_ns = monotonic_now() - begun_;
     if (state.total_ns > 0) state.total_ns = static_cast<std::int64_t>(start_.seconds * 1e9);
     progress_.update(state, monotonic_now());
@@ -260,9 +261,9 @@ class Run {
       if (room_.interrupted() || campaign_.stopped()) break;
       const bool failed_before = control_.of(name).failed();
       if (failed_before) continue;
+      show_progress(name + " under control");
       campaign_.count_controlled(i, control_.explore(name, slice_ns));
       tell_failures();
-      show_progress();
     }
   }
 

@@ -84,6 +84,7 @@ class Listener {
       return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
     };
     const std::string event = text("event");
+    ended_ = ended_ || event == "end";
     if (event == "harness_failure") run_.harness_failed = true;
     if (event == "failure" && text("verdict") == "violation" && !run_.caught) {
       run_.caught = true;
@@ -99,6 +100,7 @@ class Listener {
   }
   ScoredRun end() {
     if (!run_.caught) run_.seconds = seconds();
+    run_.harness_failed = run_.harness_failed || !ended_;
     return run_;
   }
 
@@ -107,6 +109,7 @@ class Listener {
 
   const Instant began_;
   ScoredRun run_;
+  bool ended_ = false;  // in order
 };
 
 // "2 departures, 3 messages", of the failure's bundle.

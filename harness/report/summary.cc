@@ -208,6 +208,12 @@ std::string verdict_details(const CampaignTally& tally, const SummaryStyle& styl
   if (verdicts[3] > 0) text += fmt::format(", {} in violation", verdicts[3]);
   if (verdicts[2] > 0) text += fmt::format(", {} inconclusive", verdicts[2]);
   if (verdicts[0] > 0) text += fmt::format(", {} not run", verdicts[0]);
+  std::uint64_t schedules = 0;
+  for (const TransportTally& t : tally.transports) schedules += t.schedules;
+  if (schedules > 0) {
+    text +=
+        fmt::format("\nunder control: {} schedules", human_count(static_cast<double>(schedules)));
+  }
   return text + "\n" + tried_line(tally) + fairness_line(tally);
 }
 

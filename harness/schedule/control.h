@@ -182,8 +182,8 @@ struct Control {
   Ending ending = Ending::running;
   std::int32_t current = -1;   // the lane that runs
   std::uint32_t runnable = 0;  // bit per lane
-  // Bit per lane for which the kernel has something to do, which it does in the lane's next call: no
-  // deadline passes before its time meanwhile.
+  // Bit per lane for which the kernel has something to do, which it does in the lane's next call:
+  // no deadline passes before its time meanwhile.
   std::uint32_t resting = 0;
   std::uint32_t timed = 0;        // bit per lane that waits with a deadline
   std::uint32_t step = 0;         // taken, over all lanes

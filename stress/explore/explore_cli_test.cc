@@ -206,5 +206,58 @@ TEST(Explore, AFailureOfRunBecomesExact) {
   EXPECT_THAT(replay.out, HasSubstr("step by step"));
 }
 
+// A part of a run's time is the controlled engine's.
+TEST(Explore, RunFindsWhatTheKernelsScheduleWouldNot) {
+  const Scratch scratch;
+  const Ended run =
+      run_program(scratch, {"run", "taken_flag", "--time", "20s", "--control", "100", "--fail-fast",
+                            "--json", "--seed", "g1:1", "--out", scratch.path("out")});
+  EXPECT_EQ(run.exit_code, 1) << run.all();
+  EXPECT_EQ(run.problem, "");
+  EXPECT_THAT(run.out, HasSubstr("\"engine\":\"controlled\""));
+  EXPECT_THAT(run.out, HasSubstr("\"verdict\":\"violation\""));
+}
+
+TEST(Explore, InterruptedInItsShareARunEndsInOrder) {
+  const Scratch scratch;
+  Child run(scratch, {"run", "pipe", "--time", "60s", "--control", "100"});
+  ASSERT_TRUE(run.says("pipe under control")) << run.said();
+  run.signal(SIGINT);
+  const Ended ended = run.end();
+  EXPECT_EQ(ended.exit_code, 130) << ended.all();
+  EXPECT_EQ(ended.problem, "");
+}
+
+TEST(Explore, ScoreMeasuresABugAndItsTwin) {
+  const Scratch scratch;
+  const Ended score =
+      run_program(scratch,
+                  {"score", "lost_wakeup", "--time", "20s", "--twin-time", "1s", "--seeds", "1",
+                   "--json", "--out", scratch.path("out"), "--page", scratch.path("page.md")},
+                  {.environment = {"IPCTORTURE_CONTROL=40"}});
+  EXPECT_EQ(score.exit_code, 0) << score.all();
+  EXPECT_EQ(score.problem, "");
+  const auto json = nlohmann::json::parse(score.out, nullptr, false);
+  ASSERT_TRUE(json.is_object()) << score.all();
+  EXPECT_EQ(json["bug"], "lost_wakeup");
+  EXPECT_EQ(json["runs"][0]["caught"], true);
+  EXPECT_EQ(json["runs"][0]["engine"], "controlled");
+  EXPECT_EQ(json["twin"][0]["caught"], false);
+  EXPECT_EQ(json["exact"], true);
+  EXPECT_EQ(json["hits"], json["attempts"]);
+  EXPECT_THAT(json["size"].get<std::string>(), HasSubstr("departure"));
+  EXPECT_THAT(text_of(scratch.path("page.md")), HasSubstr("| lost_wakeup | 1/1 |"));
+  EXPECT_EQ(run_program(scratch, {"score", "pipe"}).exit_code, 64);
+}
+
+TEST(Explore, AMutantIsFoundByName) {
+  const Scratch scratch;
+  const Ended run = run_program(scratch, {"explore", "shm_ring__lose", "--schedules", "5000",
+                                          "--json", "--quiet", "--out", scratch.path("out")});
+  EXPECT_EQ(run.exit_code, 1) << run.all();
+  EXPECT_THAT(run.out, HasSubstr("delivery"));
+  EXPECT_EQ(run_program(scratch, {"explore", "shm_ring__bend"}).exit_code, 64);
+}
+
 }  // namespace
 }  // namespace ipctorture
