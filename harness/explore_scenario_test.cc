@@ -260,6 +260,23 @@ TEST_P(TwinUnderControl, IsLeftAlone) {
 INSTANTIATE_TEST_SUITE_P(All, TwinUnderControl, testing::ValuesIn(faulty(true)),
                          [](const auto& one) { return one.param; });
 
+// A transport that is sound until it is broken on purpose.
+class MutantUnderControl : public testing::TestWithParam<unsigned> {};
+
+TEST_P(MutantUnderControl, IsFound) {
+  Registration mutant = sut_transport("shm_queue");
+  mutant.mutation = static_cast<Mutation>(GetParam());
+  const Outcome outcome =
+      explore(mutant, schedule::portfolio(mutant.name, mutant.contract, 1), {1'400'000, 1000});
+  EXPECT_TRUE(outcome.violation) << "passed " << outcome.schedules << " schedules";
+  EXPECT_EQ(outcome.uncontrolled, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MutantUnderControl, testing::Range(1u, mutation_count),
+                         [](const auto& one) {
+                           return std::string(to_string(static_cast<Mutation>(one.param)));
+                         });
+
 // The transports that are shipped: fewer schedules, many of them start processes and sockets anew.
 class ShippedUnderControl : public testing::TestWithParam<std::string> {};
 

@@ -8,7 +8,8 @@
 set(ipctorture_controlled_options
   -fsanitize=thread -fno-builtin -fno-omit-frame-pointer -fvisibility=hidden -fPIC -fno-plt
   "$<$<CXX_COMPILER_ID:Clang>:SHELL:-mllvm -tsan-instrument-func-entry-exit=0>"
-  "$<$<CXX_COMPILER_ID:GNU>:--param=tsan-instrument-func-entry-exit=0>")
+  "$<$<CXX_COMPILER_ID:GNU>:--param=tsan-instrument-func-entry-exit=0>"
+  "$<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>")  # our runtime knows fences
 
 # ipctorture_add_instrumented(NAME BORDER SOURCES... LINK library...): the shared object alone; BORDER is the pattern
 # of the symbols that it shows.

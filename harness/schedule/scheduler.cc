@@ -296,11 +296,15 @@ unsigned wake(std::uint64_t key, unsigned most, const void* pc) {
     unsigned count = 0;
     for (unsigned lane = 0; lane < c.lanes; ++lane) {
       const LaneControl& l = c.lane[lane];
-      if (l.waiting == Waiting::key && l.key == key) waiters[count++] = static_cast<int>(lane);
+      if (l.waiting != Waiting::key || l.key != key) continue;
+      // Who has waited longest comes first.
+      unsigned place = count++;
+      for (; place > 0 && c.lane[waiters[place - 1]].waiting_since > l.waiting_since; --place) {
+        waiters[place] = waiters[place - 1];
+      }
+      waiters[place] = static_cast<int>(lane);
     }
     if (count == 0) break;
-    std::sort(waiters, waiters + count,
-              [&](int a, int b) { return c.lane[a].waiting_since < c.lane[b].waiting_since; });
     const unsigned which = count > most - woken ? ask(Question::waiter, count, pc) : 0;
     make_runnable(waiters[which], false);
     ++woken;

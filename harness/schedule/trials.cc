@@ -1,5 +1,7 @@
 #include "harness/schedule/trials.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace ipctorture::schedule {
@@ -220,8 +222,8 @@ class Portfolio {
     if (may_follow && produces) ++s.producers, s.late_producers = 1;
     if (may_follow && !produces) ++s.consumers, s.late_consumers = 1;
     add(s, Backend::processes, TrialKind::kill, Extra::none, 0.15, 0,
-        std::string(produces ? "a producer" : "a consumer") + " killed at every point" +
-            (walks > 0 ? " of random schedules" : ""));
+        fmt::format("{} killed at every point{}", produces ? "a producer" : "a consumer",
+                    walks > 0 ? " of random schedules" : ""));
     Trial& trial = trials_.back();
     trial.late_lanes = LateLanes::succeed;
     trial.kill_walks = walks;

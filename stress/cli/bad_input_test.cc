@@ -266,7 +266,9 @@ TEST_F(BadBundle, EscapeSequencesInTextsAreNotShown) {
     EXPECT_THAT(ended.problem, IsEmpty());
     EXPECT_THAT(ended.all(), Not(HasSubstr("\x1b"))) << verb;
     EXPECT_THAT(ended.all(), Not(HasSubstr("\xc2\x9b"))) << verb;
-    if (verb == std::string("explain")) EXPECT_THAT(ended.out, HasSubstr("[2J")) << "harmless text";
+    if (verb == std::string("explain")) {
+      EXPECT_THAT(ended.out, HasSubstr("[2J")) << "harmless text";
+    }
   }
 }
 

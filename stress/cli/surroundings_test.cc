@@ -167,7 +167,9 @@ const char* become_ordinary() {
 }
 
 void give_to_ordinary(const std::string& path) {
-  if (::geteuid() == 0) ASSERT_EQ(::chown(path.c_str(), ordinary_user, ordinary_user), 0);
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(path.c_str(), ordinary_user, ordinary_user), 0);
+  }
 }
 
 TEST(OrdinaryUser, TorturesEverything) {

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/uio.h>
 
 #include <array>
 #include <cerrno>
@@ -52,8 +53,9 @@ class Line {
 
   // ok, full, timed_out, closed, error.
   IoResult put(const Frame& frame, Deadline deadline) {
+    const iovec whole{.iov_base = const_cast<Frame*>(&frame), .iov_len = sizeof frame};
     for (;;) {
-      if (::write(out_.get(), &frame, sizeof frame) >= 0) return IoResult::sent();
+      if (::writev(out_.get(), &whole, 1) >= 0) return IoResult::sent();
       if (errno == EPIPE) return IoResult::of(Outcome::closed);
       if (errno == EINTR) continue;
       if (errno != EAGAIN) return IoResult::failed(errno);
