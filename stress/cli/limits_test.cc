@@ -34,11 +34,12 @@ Surroundings limited(decltype(RLIMIT_NOFILE) which, rlim_t most) {
 // --- descriptors
 // -----------------------------------------------------------------------------------
 
-TEST(Limits, SixtyFourDescriptorsAreEnoughForTwoTransports) {
+// Each worker takes two of the supervisor's, and successors are workers too.
+TEST(Limits, AHundredAndTwentyEightDescriptorsAreEnoughForTwoTransports) {
   const Scratch scratch;
   const Ended ended = run_program(
       scratch, {"run", "pipe", "shm_queue", "--runs", "3", "--seed", "g1:1", "--jobs", "2"},
-      limited(RLIMIT_NOFILE, 64));
+      limited(RLIMIT_NOFILE, 128));
   EXPECT_THAT(objection(ended), IsEmpty());
 }
 
