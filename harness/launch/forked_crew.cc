@@ -82,6 +82,7 @@ class ForkedCrew final : public Crew {
     first_slot_ = scenario.fresh_workers || changed ? workers_max : 0;
     workers_ = worker_count(scenario);
     release_grown_lanes();
+    release_outputs();
     for (unsigned lane = 0; lane < scenario.lanes(); ++lane) {
       arena_lane(memory_, lane)
           .reset(job.stamp_source, job.serialised, std::min(job.journal_records, records_max));
@@ -236,6 +237,15 @@ class ForkedCrew final : public Crew {
     futex_wake(block.command);
     if (!fds.empty() && !send_with_descriptors(slot.socket.get(), "", 1, fds)) {
       throw_system_error("sendmsg", "handles");
+    }
+    // A fresh worker is sent nothing more; what was sent it can still read.
+    if (first_slot_ != 0) slot.socket.reset();
+  }
+
+  // Where workers wrote that this scenario does not have.
+  void release_outputs() {
+    for (unsigned number = first_slot_ + workers_; number < slots; ++number) {
+      if (number >= workers_max && !slots_[number].alive) slots_[number].output.reset();
     }
   }
 

@@ -34,18 +34,17 @@ Surroundings limited(decltype(RLIMIT_NOFILE) which, rlim_t most) {
 // --- descriptors
 // -----------------------------------------------------------------------------------
 
-// Each worker takes two of the supervisor's, and successors are workers too.
-TEST(Limits, AHundredAndTwentyEightDescriptorsAreEnoughForTwoTransports) {
+TEST(Limits, SixtyFourDescriptorsAreEnoughForTwoTransports) {
   const Scratch scratch;
   const Ended ended = run_program(
       scratch, {"run", "pipe", "shm_queue", "--runs", "3", "--seed", "g1:1", "--jobs", "2"},
-      limited(RLIMIT_NOFILE, 128));
+      limited(RLIMIT_NOFILE, 64));
   EXPECT_THAT(objection(ended), IsEmpty());
 }
 
 TEST(Limits, TooFewDescriptorsForAllTransportsIsTold) {
   const Scratch scratch;
-  const Ended ended = run_program(scratch, {"run", "--runs", "1"}, limited(RLIMIT_NOFILE, 64));
+  const Ended ended = run_program(scratch, {"run", "--runs", "1"}, limited(RLIMIT_NOFILE, 40));
   EXPECT_THAT(disorder(ended), IsEmpty());
   EXPECT_THAT(ended.exit_code, AnyOf(2, 3)) << ended.all();
   EXPECT_THAT(ended.all(), HasSubstr("Too many open files"));
