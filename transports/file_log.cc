@@ -61,6 +61,7 @@ constexpr Contract kContract{
     .message_max = 1u << 20,
     .producers_max = 8,
     .consumers_max = 8,
+    .lives_max = 255,
     .overtakes_max = 0,
     .accepted_survives_close = true,
     .survives_producer_death = true,

@@ -46,6 +46,7 @@ constexpr Contract kContract{
     .message_max = 1u << 20,
     .producers_max = 1,
     .consumers_max = 8,
+    .lives_max = 255,
     .fires_only_on_change = true,
     .accepted_survives_close = true,
     .survives_producer_death = true,

@@ -44,6 +44,7 @@ constexpr Contract contract{
     .priorities = 8,
     .producers_max = 8,
     .consumers_max = 8,
+    .lives_max = 255,
     .attach = AttachBy::named,
     .accepted_survives_close = true,
     .survives_producer_death = true,

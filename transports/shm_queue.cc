@@ -53,6 +53,7 @@ constexpr Contract kContract{
     .message_max = 1024 * 1024,
     .producers_max = 8,
     .consumers_max = 8,
+    .lives_max = 255,
     .attach = AttachBy::named,
     .overtakes_max = 0,
     .accepted_survives_close = true,

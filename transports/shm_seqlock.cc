@@ -40,6 +40,7 @@ constexpr Contract kContract{
     .message_max = 4096,
     .producers_max = 1,
     .consumers_max = 8,
+    .lives_max = 255,
     .fires_only_on_change = true,
     .accepted_survives_close = true,
     .survives_producer_death = true,

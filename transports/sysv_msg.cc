@@ -50,6 +50,7 @@ constexpr Contract contract{
     .message_max = 8192,
     .producers_max = 8,
     .consumers_max = 8,
+    .lives_max = 255,
     .attach = AttachBy::named,
     .overtakes_max = 0,
     .accepted_survives_close = true,

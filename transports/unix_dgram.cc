@@ -36,6 +36,7 @@ constexpr Contract contract{
     .message_max = message_max_bytes,
     .producers_max = 8,
     .consumers_max = 1,
+    .lives_max = 255,
     .attach = AttachBy::named,
     .accepted_survives_close = true,
     .survives_producer_death = true,

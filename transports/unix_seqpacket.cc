@@ -35,6 +35,7 @@ constexpr Contract contract{
     .message_max = message_max_bytes,
     .producers_max = 8,
     .consumers_max = 8,
+    .lives_max = 255,
     .attach = AttachBy::named,
     .accepted_survives_close = true,
     .survives_producer_death = true,

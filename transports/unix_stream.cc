@@ -40,6 +40,7 @@ constexpr Contract contract{
     .message_max = message_max_bytes,
     .producers_max = 8,
     .consumers_max = 8,
+    .lives_max = 255,
     .attach = AttachBy::named,
     .now_message_max = send_buffer_min_bytes / 2,
     .accepted_survives_close = true,

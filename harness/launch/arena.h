@@ -1,7 +1,7 @@
 // What the supervisor, its zygote and the forked workers share: one mapping, made before the
 // zygote, with the bell, a start block per worker slot, and the lanes; and the messages between
-// supervisor and zygote. Pooled workers have the slots 0-31 and loop; fresh ones have 32-63, do one
-// job and leave.
+// supervisor and zygote. Pooled workers have the slots 0-31 and loop; fresh ones have those above,
+// do one job and leave.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,7 @@
 
 namespace ipctorture {
 
-inline constexpr unsigned slots = 2 * workers_max;
+inline constexpr unsigned slots = workers_max + lanes_in_all_max;
 inline constexpr std::uint64_t records_max = 1u
                                              << 24;  // per lane; pages appear as they are touched
 
@@ -41,8 +41,17 @@ inline constexpr std::size_t lanes_offset = (sizeof(Arena) + 4095) / 4096 * 4096
 inline constexpr std::size_t lane_stride = lane_bytes(records_max);
 inline constexpr std::size_t arena_bytes = lanes_offset + workers_max * lane_stride;
 
-inline Lane arena_lane(const SharedMapping& memory, unsigned lane) {
-  return Lane(memory.data() + lanes_offset + lane * lane_stride);
+// The lanes of one scenario share the room: of more than workers_max each has less.
+constexpr std::size_t lane_stride_of(unsigned lanes) {
+  return lanes <= workers_max ? lane_stride : lane_stride * workers_max / lanes / 4096 * 4096;
+}
+constexpr std::uint64_t lane_records_of(unsigned lanes) {
+  return (lane_stride_of(lanes) - lane_records_offset) / sizeof(Record);
+}
+static_assert(lane_records_of(1) == records_max);
+
+inline Lane arena_lane(const SharedMapping& memory, unsigned lane, unsigned lanes) {
+  return Lane(memory.data() + lanes_offset + lane * lane_stride_of(lanes));
 }
 inline Arena& arena_of(const SharedMapping& memory) {
   return *reinterpret_cast<Arena*>(memory.data());

@@ -136,20 +136,36 @@ bool Director::start_late_ones(bool now) {
 }
 
 // Producers rest. Whoever reports `closed` may wait for all that were announced: those that nobody
-// had to succeed come now. Not where there is room for one alone, whose leaving is the end.
+// had to succeed come now, as many at once as the contract has room for. Not where there is room
+// for one alone, whose leaving is the end.
 bool Director::faults_are_over() {
   if (!nemesis_.finish()) return false;
+  const bool all_come = contract_.reports_closed && contract_.producers_max > 1 && !died_leaving_;
   bool all_in = true;
   for (const LanePlan& plan : plans_) {
     if (plan.role == Role::consumer) {
       all_in = all_in && (away(plan.lane) || ended(plan.lane) || obeyed(plan.lane));
-    } else if (away(plan.lane) && is_successor(plan) && contract_.reports_closed &&
-               contract_.producers_max > 1 && !died_leaving_) {
+    } else if (away(plan.lane) && is_successor(plan) && all_come) {
+      if (!has_room_for_producer()) return false;
       order(plan.lane, Order::run);
       all_in = false;
     }
   }
   return all_in;
+}
+
+// If not, one that has nothing left to send is told to leave.
+bool Director::has_room_for_producer() {
+  unsigned present = 0;
+  int rests = -1;
+  for (const LanePlan& plan : plans_) {
+    if (plan.role == Role::consumer || away(plan.lane) || ended(plan.lane)) continue;
+    ++present;
+    if (waits(plan.lane)) rests = static_cast<int>(plan.lane);
+  }
+  if (present < contract_.producers_max) return true;
+  if (rests >= 0) order(static_cast<unsigned>(rests), Order::close);
+  return false;
 }
 
 bool Director::away(unsigned lane) const { return plans_[lane].late && serial_[lane] == 0; }

@@ -69,6 +69,7 @@ class Director {
   bool start_late_ones(bool now);
   // True when nobody comes after the dead any more, and nothing is planned.
   bool faults_are_over();
+  bool has_room_for_producer();
   bool away(unsigned lane) const;  // late, and not asked in yet
   bool is_successor(const LanePlan& plan) const {
     return plan.late && scenario_.late_are_successors(plan.role);

@@ -79,21 +79,22 @@ class ForkedCrew final : public Crew {
     // Others would keep what is changed for this scenario.
     const bool changed =
         scenario.nice_max > 0 || scenario.faults.limits() || scenario.faults.signals > 0;
-    first_slot_ = scenario.fresh_workers || changed ? workers_max : 0;
+    const bool many = scenario.lanes() > workers_max;
+    first_slot_ = scenario.fresh_workers || changed || many ? workers_max : 0;
     workers_ = worker_count(scenario);
     release_grown_lanes();
     release_outputs();
-    for (unsigned lane = 0; lane < scenario.lanes(); ++lane) {
-      arena_lane(memory_, lane)
-          .reset(job.stamp_source, job.serialised, std::min(job.journal_records, records_max));
-    }
     lanes_used_ = scenario.lanes();
+    for (unsigned lane = 0; lane < lanes_used_; ++lane) {
+      this->lane(lane).reset(job.stamp_source, job.serialised,
+                             std::min(job.journal_records, lane_records()));
+    }
     for (unsigned worker = 0; worker < workers_; ++worker) start_worker(job, worker);
   }
 
-  Lane lane(unsigned lane) const override { return arena_lane(memory_, lane); }
+  Lane lane(unsigned lane) const override { return arena_lane(memory_, lane, lanes_used_); }
 
-  std::uint64_t lane_records() const override { return records_max; }
+  std::uint64_t lane_records() const override { return lane_records_of(lanes_used_); }
 
   bool finished(unsigned worker) const override {
     const Slot& slot = slots_[first_slot_ + worker];
@@ -277,12 +278,12 @@ class ForkedCrew final : public Crew {
   }
 
   // Pages that a lane once touched stay, so that the next scenario finds them without a fault; of
-  // too many all are given back.
+  // too many, and of lanes that lay elsewhere, all are given back.
   void release_grown_lanes() {
-    std::uint64_t all = 0;
+    std::uint64_t all = lanes_used_ > workers_max ? kept_records + 1 : 0;
     for (unsigned lane = 0; lane < workers_max; ++lane) {
       if (lane < lanes_used_) {
-        const auto& head = arena_lane(memory_, lane).header().head;
+        const auto& head = this->lane(lane).header().head;
         touched_[lane] = std::max(touched_[lane], head.load(std::memory_order_relaxed));
       }
       all += touched_[lane];

@@ -129,12 +129,7 @@ void Nemesis::kill_one(Role role, Instant now) {
   if (lanes.empty() && (rushing_ || now - due_since_[r] >= moment_patience_ns)) {
     moment = Moment::any;
     lanes = candidates(role, moment);
-    // A successor that is on its way in can still be killed.
-    const bool more_come = std::any_of(plans_.begin(), plans_.end(), [&](const LanePlan& plan) {
-      const LaneHeader& header = crew_.lane(plan.lane).header();
-      return plan.role == role && lives(plan) && header.order.load() != header.obeyed.load();
-    });
-    if (lanes.empty() && rushing_ && !more_come) kills_[r].clear();
+    if (lanes.empty() && rushing_ && !can_still_be_spared(role)) kills_[r].clear();
   }
   if (lanes.empty()) return;
   const unsigned lane = lanes[prng_.below(lanes.size())];
@@ -184,6 +179,16 @@ bool Nemesis::can_die(const LanePlan& plan) const {
                      state == LaneState::parked || state == LaneState::sent_all;
   const bool held = held_ && held_->worker == plan.worker;
   return there && !held && !plan.leaves_early && lives(plan);
+}
+
+// Nobody can be killed just now; later somebody can: one is on its way in, or stopped.
+bool Nemesis::can_still_be_spared(Role role) const {
+  const auto present = std::count_if(plans_.begin(), plans_.end(), [&](const LanePlan& plan) {
+    const Lane lane = crew_.lane(plan.lane);
+    return plan.role == role && lives(plan) && lane.header().order.load() != 0 &&
+           lane.state() < LaneState::closing;
+  });
+  return present > 1 || (present == 1 && successor_waits(role));
 }
 
 bool Nemesis::successor_waits(Role role) const {

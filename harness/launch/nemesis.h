@@ -80,6 +80,7 @@ class Nemesis {
   void strike_done(Role role, Instant now);
   std::vector<unsigned> candidates(Role role, Moment moment) const;
   bool can_die(const LanePlan& plan) const;
+  bool can_still_be_spared(Role role) const;
   bool successor_waits(Role role) const;
   void kill(unsigned lane, Moment moment, std::uint64_t messages);
   void forget_missed();

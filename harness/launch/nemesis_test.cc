@@ -28,6 +28,7 @@ constexpr Contract survivor{.ordering = Ordering::total,
                             .message_max = 64,
                             .producers_max = 8,
                             .consumers_max = 8,
+                            .lives_max = 255,
                             .attach = AttachBy::inherited,
                             .survives_producer_death = true,
                             .survives_consumer_death = true,
@@ -150,6 +151,20 @@ TEST_F(Injected, ConsumersAreKilledToo) {
   const Engine::Run result = run();
   expect_carried_through(result);
   EXPECT_EQ(of(result, Fact::killed).size(), 2u);
+}
+
+TEST_F(Injected, HundredsSucceedEachOther) {
+  scenario_.messages = 5, scenario_.burst = 0, scenario_.burst_pause_us = 0;
+  scenario_.producers = 200, scenario_.late_producers = 199;
+  scenario_.faults.producer_kills = 199;
+  const Engine::Run result = run();
+  expect_carried_through(result);
+  EXPECT_EQ(of(result, Fact::killed).size(), 199u);
+  ASSERT_EQ(result.history.lanes.size(), 201u);
+  EXPECT_EQ(result.history.lanes[199].records.back().op(), Op::close);
+  // The lanes of the next one lie elsewhere, and are new.
+  scenario_.producers = 2, scenario_.late_producers = 0, scenario_.faults = {};
+  expect_carried_through(run());
 }
 
 TEST_F(Injected, AKilledWorkersLastOperationIsUnknown) {

@@ -75,7 +75,7 @@ void do_job(const SharedMapping& memory, StartBlock& block, int socket) {
     }
   }
   for (unsigned lane = 0; lane < scenario.lanes(); ++lane) {
-    job.lanes.push_back(arena_lane(memory, lane));
+    job.lanes.push_back(arena_lane(memory, lane, scenario.lanes()));
   }
   run_worker_job(std::move(job));
 }

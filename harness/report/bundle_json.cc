@@ -125,12 +125,12 @@ void read_history(JsonReader from, Manifest& to) {
   }
   history.stamps.slack_ticks = stamps.number("slack_ticks", 0, any);
   stamps.end();
-  const json lanes = from.list("lanes", workers_max);
+  const json lanes = from.list("lanes", lanes_in_all_max);
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     JsonReader lane = from.entry("lanes", i, lanes[i]);
     LaneHistory read;
-    read.worker = static_cast<unsigned>(lane.number("worker", 0, workers_max));
-    read.thread = static_cast<unsigned>(lane.number("thread", 0, workers_max));
+    read.worker = static_cast<unsigned>(lane.number("worker", 0, lanes_in_all_max));
+    read.thread = static_cast<unsigned>(lane.number("thread", 0, lanes_in_all_max));
     read.producer_on = indices(lane, "producer_on");
     read.consumer_on = indices(lane, "consumer_on");
     to.kept.push_back(segments(lane, lane.number("records", 0, records_max)));
@@ -280,7 +280,7 @@ std::vector<Evidence> evidence_from_json(std::string_view text) {
     Evidence e;
     e.fact = word<Fact>(entry, "fact", fact_count);
     const json lane = entry.take("lane");
-    e.lane = lane == -1 ? -1 : static_cast<int>(entry.whole("lane", lane, 0, workers_max));
+    e.lane = lane == -1 ? -1 : static_cast<int>(entry.whole("lane", lane, 0, lanes_in_all_max));
     e.from = entry.number("from", 0, any);
     e.to = entry.number("to", 0, any);
     e.value = entry.number("value", 0, any);

@@ -82,7 +82,7 @@ TEST(Codec, RefusesWithThePath) {
       {R"("producers": 1.5)", "scenario: producers: must be a whole number"},
       {R"("producers": "1")", "scenario: producers: must be a whole number"},
       {R"("producers": null)", "scenario: producers: must be a whole number"},
-      {R"("producers": 4294967297)", "scenario: producers: 4294967297 is above 32"},
+      {R"("producers": 4294967297)", "scenario: producers: 4294967297 is above 255"},
       {R"("producers": 18446744073709551617)", "scenario: producers: must be a whole number"},
       {R"("seed": "18446744073709551616")", "scenario: seed: must be a decimal number"},
       {R"("seed": " 1")", "scenario: seed: must be a decimal number"},

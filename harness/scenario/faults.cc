@@ -113,16 +113,22 @@ class Rules {
              "{} producers, the contract allows {}", s_.producers, c_.producers_max);
     fault_if(above(c_.consumers_max, s_.consumers, Role::consumer),
              "{} consumers, the contract allows {}", s_.consumers, c_.consumers_max);
-    fault_if(s_.lanes() > workers_max, "{} workers together, at most {}", s_.lanes(), workers_max);
+    const std::uint32_t at_once =
+        s_.launch == Launch::exec ? s_.lanes() : present(Role::producer) + present(Role::consumer);
+    fault_if(at_once > workers_max, "{} workers together, at most {}", at_once, workers_max);
+    fault_if(s_.lanes() > lanes_in_all_max, "{} lanes in all, at most {}", s_.lanes(),
+             lanes_in_all_max);
     fault_if(s_.threads > 1 && !c_.threads, "{} threads per worker, the contract allows one",
              s_.threads);
     fault_if(s_.starved_worker > s_.lanes(), "starved_worker {} of {} workers", s_.starved_worker,
              s_.lanes());
   }
 
-  // Where there is room for one alone, those that succeed each other are one at a time.
+  // Successors are not there at once.
   bool above(std::uint32_t max, std::uint32_t count, Role role) const {
-    return count > max && !(max == 1 && s_.late_are_successors(role) && present(role) <= 1);
+    if (!s_.late_are_successors(role)) return count > max;
+    const std::uint32_t in_all = max == 1 && c_.lives_max == 0 ? lives_max : c_.lives_max;
+    return present(role) > max || count > std::max(max, in_all);
   }
   // Without those that come only after a death.
   std::uint32_t present(Role role) const {

@@ -48,7 +48,7 @@ const Case cases[] = {
     {"transport", [](Scenario& s, Contract&) { s.transport.fill('a'); }},
     {"transport", [](Scenario& s, Contract&) { s.set_transport("../etc"); }},
     {"producers: 0 is below 1", [](Scenario& s, Contract&) { s.producers = 0; }},
-    {"producers: 33 is above 32", [](Scenario& s, Contract&) { s.producers = 33; }},
+    {"producers: 256 is above 255", [](Scenario& s, Contract&) { s.producers = 256; }},
     {"17 consumers, the contract allows 16", [](Scenario& s, Contract&) { s.consumers = 17; }},
     {"workers together", [](Scenario& s, Contract&) { s.producers = 20, s.consumers = 16; }},
     {"threads: 9", [](Scenario& s, Contract&) { s.threads = 9; }},
@@ -222,6 +222,22 @@ TEST(ScenarioFaults, SuccessorsAreNoCrowd) {
   c.producers_max = 1;
   c.late_producer = false;
   EXPECT_THAT(scenario_faults(s, c), IsEmpty());
+}
+
+// Nor where the contract says how many may come over time.
+TEST(ScenarioFaults, LivesAreCountedOverTime) {
+  Scenario s = sound();
+  Contract c = willing();
+  c.producers_max = 2;
+  dying(s, c, 199);
+  s.producers = 200, s.late_producers = 199, s.messages = 10;
+  EXPECT_THAT(scenario_faults(s, c), Contains(HasSubstr("200 producers")));
+  c.lives_max = 200;
+  EXPECT_THAT(scenario_faults(s, c), IsEmpty());
+  s.late_producers = 197;
+  EXPECT_THAT(scenario_faults(s, c), Contains(HasSubstr("200 producers"))) << "three at once";
+  s.late_producers = 198, s.launch = Launch::exec;
+  EXPECT_THAT(scenario_faults(s, c), Contains(HasSubstr("workers together")));
 }
 
 }  // namespace

@@ -48,8 +48,8 @@ void visit_noise(Visitor& v, SomeNoise& noise) {
 template <typename Visitor, typename SomeFaults>
 void visit_faults(Visitor& v, SomeFaults& faults) {
   using namespace scenario_limits;
-  v.number("producer_kills", faults.producer_kills, 0, workers_max);
-  v.number("consumer_kills", faults.consumer_kills, 0, workers_max);
+  v.number("producer_kills", faults.producer_kills, 0, lives_max);
+  v.number("consumer_kills", faults.consumer_kills, 0, lives_max);
   v.number("pauses", faults.pauses, 0, pauses_max);
   v.number("pause_us", faults.pause_us, 0, stop_us_max);
   v.number("signals", faults.signals, 0, signals_max);
@@ -72,8 +72,8 @@ void visit_fields(Visitor& v, SomeScenario& s) {
   v.words("workload", s.workload, 4u);
   v.words("launch", s.launch, 2u);
   v.flag("fresh_workers", s.fresh_workers);
-  v.number("producers", s.producers, 1, workers_max);
-  v.number("consumers", s.consumers, 1, workers_max);
+  v.number("producers", s.producers, 1, lives_max);
+  v.number("consumers", s.consumers, 1, lives_max);
   v.number("threads", s.threads, 1, threads_max);
   v.number("messages", s.messages, 1, messages_max);
   v.list("sizes", s.sizes, s.size_count, message_bytes_max);
@@ -93,8 +93,8 @@ void visit_fields(Visitor& v, SomeScenario& s) {
   v.number("gap_after", s.gap_after, 0, messages_max);
   v.number("gap_ms", s.gap_ms, 0, gap_ms_max);
   v.flag("handoff", s.handoff);
-  v.number("late_consumers", s.late_consumers, 0, workers_max);
-  v.number("late_producers", s.late_producers, 0, workers_max);
+  v.number("late_consumers", s.late_consumers, 0, lives_max);
+  v.number("late_producers", s.late_producers, 0, lives_max);
   v.number("early_producers", s.early_producers, 0, workers_max);
   v.number("early_consumers", s.early_consumers, 0, workers_max);
   v.number("repeat_permille", s.repeat_permille, 0, 1000);

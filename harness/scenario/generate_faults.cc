@@ -63,7 +63,10 @@ class Deaths {
   }
   // How many lanes of the role there may be, dead ones and successors included, of at most `room`.
   std::uint32_t lanes_max(Role role, std::uint32_t room) const {
-    return peers_max(role) == 1 ? room : std::min(peers_max(role), room);
+    if (!may_follow(role) || (c_.lives_max == 0 && peers_max(role) > 1)) {
+      return std::min(peers_max(role), room);
+    }
+    return c_.lives_max == 0 ? room : std::min(std::max(c_.lives_max, peers_max(role)), room);
   }
 
   // Up to three die, and most have a successor.
@@ -81,12 +84,14 @@ class Deaths {
     return std::min(kills, all - 1);
   }
 
-  // Churn: small messages, and one role lives many short lives, one after the other.
+  // Churn: small messages, and one role lives many short lives, one after the other. A few times
+  // hundreds.
   void many_lives(Role role, std::uint64_t drawn) {
     const bool produces = role == Role::producer;
     std::uint32_t& others = produces ? s_.consumers : s_.producers;
     others = std::min(others, others_in_churn);
-    const std::uint32_t most = lanes_max(role, workers_max - others);
+    const bool hundreds = drawn >> 28 < 3 && s_.launch == Launch::fork && may_follow(role);
+    const std::uint32_t most = lanes_max(role, hundreds ? lives_max : workers_max - others);
     const auto all = static_cast<std::uint32_t>(2 + drawn % (most - 1));
     (produces ? s_.producers : s_.consumers) = all;
     (produces ? s_.faults.producer_kills : s_.faults.consumer_kills) = all - 1;

@@ -60,7 +60,7 @@ TEST(Generate, GoldenHashOfVersion1) {
     }
   }
   EXPECT_EQ(generator_version, 1u);
-  EXPECT_EQ(hash, 4643032214279793110u);
+  EXPECT_EQ(hash, 12537246239180841091u);
 }
 
 TEST(Generate, CaseSeedsDependOnEverything) {
@@ -229,6 +229,19 @@ TEST(Generate, MostScenariosAreFreeOfFaults) {
   EXPECT_NEAR(limited, 100, 40);
   EXPECT_GT(churn, 15u);
   EXPECT_GT(free_of_any, 1000u);
+}
+
+TEST(Generate, HundredsOfLivesWhereTheContractHasThem) {
+  Contract contract = synthetic::contracts()[0].second;
+  unsigned hundreds = 0, most = 0;
+  for (std::uint64_t seed = 0; seed < 4000; ++seed) {
+    most = std::max(most, generate(seed, "queue", contract, {}).lanes());
+    contract.lives_max = 255;
+    hundreds += generate(seed, "queue", contract, {}).lanes() >= 100;
+    contract.lives_max = 0;
+  }
+  EXPECT_GT(hundreds, 3u);
+  EXPECT_LE(most, 2u * contract.producers_max);
 }
 
 TEST(Generate, NobodyIsKilledWhoseDeathIsNotSurvived) {

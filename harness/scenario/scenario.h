@@ -83,7 +83,9 @@ struct Faults {
   bool any() const { return kills() || limits() || pauses + signals > 0; }
 };
 
-inline constexpr unsigned workers_max = 32;  // threads over all workers
+inline constexpr unsigned workers_max = 32;  // threads over all workers, successors not counted
+inline constexpr unsigned lives_max = 255;   // lanes of a role, successors counted
+inline constexpr unsigned lanes_in_all_max = workers_max + lives_max;
 inline constexpr unsigned sizes_max = 16;
 inline constexpr std::uint64_t messages_max = 1u << 26;  // per producer
 

@@ -13,6 +13,9 @@ std::vector<std::string> contract_faults(const Contract& c) {
   fault_if(c.producers_max == 0 || c.consumers_max == 0,
            "producers_max and consumers_max start at 1");
   fault_if(c.producers_max > 255 || c.consumers_max > 255, "at most 255 producers and consumers");
+  fault_if(c.lives_max > 255, "at most 255 lives");
+  fault_if(c.lives_max > 0 && !c.survives_producer_death && !c.survives_consumer_death,
+           "lives_max: nobody succeeds the dead where no death is survived");
   fault_if(c.priorities == 0 || c.priorities > 256, "priorities must be 1 to 256");
   fault_if(c.ordering == Ordering::priority && c.priorities < 2,
            "priority order needs priorities > 1");

@@ -70,6 +70,10 @@ struct Contract {
   std::uint32_t priorities = 1;   // SendOptions::priority in [0, priorities)
   std::uint32_t producers_max = 1;
   std::uint32_t consumers_max = 1;
+  // How many of each role may attach over time, who succeeded the dead counted, while there are at
+  // most producers_max and consumers_max at once. 0: no more than those; where they are 1, any
+  // number, one after the other's death.
+  std::uint32_t lives_max = 0;
   // Several threads of one process may each attach an endpoint of their own.
   bool threads = true;
   AttachBy attach = AttachBy::named;

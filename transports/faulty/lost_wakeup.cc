@@ -7,7 +7,7 @@
 // there was none.
 // It fires when a send falls into that gap. The next send wakes the consumer, so it shows as a late
 // message, and as a deadlock when there is no next one: the last message, or a full ring.
-// Seen in: unikraft #1763 is its sibling (the look at the futex word comes too late).
+// A sibling of futex_late_sample, which reads the futex word too late.
 //
 // The twin looks once more after it has announced, as spsc_await does: whatever came before the
 // announcement it sees, and what comes after it wakes it.
