@@ -37,6 +37,7 @@ Json contract_json(const Contract& c) {
           {"producers_max", c.producers_max},
           {"consumers_max", c.consumers_max},
           {"lives_max", c.lives_max},
+          {"rejoins", c.rejoins},
           {"threads", c.threads},
           {"attach", to_string(c.attach)},
           {"exec_only", c.exec_only},

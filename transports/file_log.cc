@@ -81,7 +81,7 @@ struct State {
   std::uint64_t hole;      // blocks below this offset were given back
   std::uint64_t taken;     // records read, counted from Options::counter_start
   std::uint64_t appended;  // likewise
-  std::uint64_t closed;    // bit i: producer i left in order
+  std::uint64_t closed[(kContract.lives_max + 63) / 64];  // bit i: producer i left in order
 };
 
 struct Header {
@@ -172,7 +172,7 @@ void Log::create(std::uint64_t counter_start) {
                       .hole = header_bytes,
                       .taken = counter_start,
                       .appended = counter_start,
-                      .closed = 0};
+                      .closed = {}};
     new (mapping_.data())
         Header{.magic = magic_v1, .message_max = message_max_, .states = {empty, empty}};
     create_robust_mutex(header().mutex, path_);
@@ -216,7 +216,9 @@ IoResult Log::take(std::span<std::byte> buffer, Deadline deadline) {
   if (!lock.held()) return lock.refusal(deadline.is_now() ? Outcome::empty : Outcome::timed_out);
   State next = state();
   if (next.taken == next.appended) {
-    const bool all_left = static_cast<unsigned>(std::popcount(next.closed)) >= producers_;
+    unsigned left = 0;
+    for (const std::uint64_t word : next.closed) left += static_cast<unsigned>(std::popcount(word));
+    const bool all_left = left >= producers_;
     return IoResult::of(all_left ? Outcome::closed : Outcome::empty);
   }
   Record record{};
@@ -258,7 +260,7 @@ IoResult Log::leave(unsigned producer, Deadline deadline) {
   // A touch wakes the consumers as an append does: before the commit, under the mutex.
   if (::futimens(fd_.get(), nullptr) != 0) return IoResult::failed(errno);
   State next = state();
-  next.closed |= std::uint64_t{1} << (producer % 64);
+  next.closed[producer / 64 % std::size(next.closed)] |= std::uint64_t{1} << (producer % 64);
   commit(next);
   return IoResult::of(Outcome::ok);
 }

@@ -51,6 +51,7 @@ constexpr Contract kContract{
     .accepted_survives_close = true,
     .survives_producer_death = true,
     .survives_consumer_death = true,
+    .rejoins = true,
     .hostile = Hostile::only_errors,
 };
 

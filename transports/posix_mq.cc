@@ -49,6 +49,7 @@ constexpr Contract contract{
     .accepted_survives_close = true,
     .survives_producer_death = true,
     .survives_consumer_death = true,
+    .rejoins = true,
     .lost_per_death_max = 1,  // taken from the queue by a receive that never returned
 };
 

@@ -48,6 +48,7 @@ constexpr Contract kContract{
     .accepted_survives_close = true,
     .survives_producer_death = true,
     .survives_consumer_death = true,
+    .rejoins = true,
     .hostile = Hostile::not_promised,  // it may truncate the object: SIGBUS
     .may_share_address_space = true,
 };

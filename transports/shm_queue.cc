@@ -59,6 +59,7 @@ constexpr Contract kContract{
     .accepted_survives_close = true,
     .survives_producer_death = true,
     .survives_consumer_death = true,
+    .rejoins = true,
     .lost_per_death_max = 1,  // taken out of the queue, not yet in the hands of the caller
 };
 

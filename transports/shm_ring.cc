@@ -39,6 +39,7 @@ constexpr Contract kContract{
     .accepted_survives_close = true,
     .survives_producer_death = true,
     .survives_consumer_death = true,
+    .rejoins = true,
     .lost_per_death_max =
         1,  // taken out of the ring, not yet in the hands of the consumer's caller
     .hostile = Hostile::not_promised,  // it may truncate the object: SIGBUS

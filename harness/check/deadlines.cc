@@ -4,7 +4,8 @@
 // The worker notes an overrun, and for how long its thread was runnable but did not run meanwhile
 // (/proc/self/schedstat); that, what the machine as a whole stood still, and what the harness held
 // the worker itself, is taken off before the rest is blamed on the transport: sound up to the
-// granularity of those counters. On a loaded machine an overrun is inconclusive. An operation with
+// granularity of those counters. On a loaded machine an overrun is inconclusive, and so is one that
+// another worker explains which was kept from running meanwhile for as long. An operation with
 // a deadline that never returned counts when the watchdog saw it asleep for longer than the
 // deadline can have been ahead, and the slack.
 #include <fmt/format.h>
@@ -27,9 +28,24 @@ double stalled_ms(const Subject& subject, unsigned lane, Stamp from, Stamp to) {
   return ms + subject.time.ms(subject.time.held(lane, from, to));
 }
 
-void charge_overrun(const Subject& subject, Finding& finding, EventRef ref, double overrun_ms) {
+// The longest that another worker was kept from running meanwhile: it may have held the kernel's
+// lock, or the transport's, that the late one waited for.
+double others_starved_ms(const Subject& subject, unsigned lane, Stamp from, Stamp to) {
+  double most = 0;
+  for (const Evidence& e : subject.history.evidence) {
+    const bool counts = e.fact == Fact::starved && e.lane != static_cast<int>(lane);
+    if (counts && e.from <= to && e.to >= from) {
+      most = std::max(most, static_cast<double>(e.value) / 1e6);
+    }
+  }
+  return most;
+}
+
+void charge_overrun(const Subject& subject, Finding& finding, EventRef ref, double overrun_ms,
+                    bool others_may_explain) {
   const Record& r = subject.record(ref);
-  const bool excused = subject.history.has(Fact::loaded) || subject.history.has(Fact::pressure);
+  const bool excused = subject.history.has(Fact::loaded) || subject.history.has(Fact::pressure) ||
+                       others_may_explain;
   Charge c{.symptom = fmt::format("{} {}", to_string(r.op()),
                                   r.mode() == DeadlineMode::now ? "now" : "at"),
            .what = fmt::format("{} returned from {} {:.0f} ms after its deadline ({}){}",
@@ -57,8 +73,10 @@ void judge_late(const Subject& subject, const ChannelIndex& channel, const Side&
     const Stamp since = at > 0 ? records[at - 1].returned : r.invoked;
     const double waited = static_cast<double>(records[note].size) / 1e3 +
                           stalled_ms(subject, side.lane, since, records[note].invoked);
-    if (overrun - waited <= subject.contract.deadline_slack_ms) continue;
-    charge_overrun(subject, finding, {side.lane, at}, overrun);
+    const double blamed = overrun - waited - subject.contract.deadline_slack_ms;
+    if (blamed <= 0) continue;
+    const double others = others_starved_ms(subject, side.lane, since, records[note].invoked);
+    charge_overrun(subject, finding, {side.lane, at}, overrun, others >= blamed);
   }
 }
 

@@ -31,6 +31,17 @@ TEST(Deadlines, TheMachineStoodStill) {
   EXPECT_EQ(loaded.judge(Promise::deadlines).verdict, Verdict::inconclusive);
 }
 
+TEST(Deadlines, AnotherWasStarvedAndMayHaveHeldALock) {
+  HistoryBuilder b = late(0);
+  b.evidence(Fact::starved, 0, 20_ms, 70_ms, 9'000'000);
+  EXPECT_EQ(b.judge(Promise::deadlines).verdict, Verdict::violation) << "not for as long";
+  b.evidence(Fact::starved, 0, 20_ms, 70_ms, 11'000'000);
+  EXPECT_EQ(b.judge(Promise::deadlines).verdict, Verdict::inconclusive);
+  HistoryBuilder after = late(0);
+  after.evidence(Fact::starved, 0, 90_ms, 95_ms, 60'000'000);
+  EXPECT_EQ(after.judge(Promise::deadlines).verdict, Verdict::violation) << "at another time";
+}
+
 TEST(Deadlines, WhoHasNoDeadlineDoesNotGiveUp) {
   HistoryBuilder b(1, 1);
   b.attach_all();

@@ -39,7 +39,8 @@ constexpr std::string_view to_string(LaneState state) {
 // What the supervisor asks, in LaneHeader::order: Order | argument << 8 | serial << 24.
 enum class Order : std::uint32_t {
   none = 0,
-  run,      // start the workload
+  run,      // start the workload; a late lane: attach first, `argument` > 0: with the index
+            // argument - 1
   send,     // producer: send `argument` messages of kind `order_kind`, then go back to waiting
   receive,  // consumer: receive `argument` messages, then park again
   close,    // close the endpoint and end

@@ -24,6 +24,12 @@ std::vector<LanePlan> plans_of(const Scenario& scenario) {
   return plans;
 }
 
+std::vector<unsigned> identities_of(const std::vector<LanePlan>& plans) {
+  std::vector<unsigned> identities;
+  for (const LanePlan& plan : plans) identities.push_back(plan.index);
+  return identities;
+}
+
 constexpr std::int64_t as_ns(std::uint32_t ms) { return std::int64_t{ms} * 1'000'000; }
 
 }  // namespace
@@ -36,6 +42,7 @@ Director::Director(Crew& crew, Watch& watch, const Scenario& scenario, const Con
       contract_(contract),
       interrupted_(interrupted),
       plans_(plans_of(scenario)),
+      identity_(identities_of(plans_)),
       worker_gone_(worker_count(scenario)),
       serial_(scenario.lanes()),
       nemesis_(crew, watch, scenario, plans_) {}
@@ -140,7 +147,8 @@ bool Director::start_late_ones(bool now) {
 // for one alone, whose leaving is the end.
 bool Director::faults_are_over() {
   if (!nemesis_.finish()) return false;
-  const bool all_come = contract_.reports_closed && contract_.producers_max > 1 && !died_leaving_;
+  const bool all_come = contract_.reports_closed && contract_.producers_max > 1 &&
+                        !scenario_.faults.same_identity && !died_leaving_;
   bool all_in = true;
   for (const LanePlan& plan : plans_) {
     if (plan.role == Role::consumer) {

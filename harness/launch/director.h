@@ -85,6 +85,7 @@ class Director {
   const Contract& contract_;
   const std::atomic<bool>* interrupted_;
   std::vector<LanePlan> plans_;
+  std::vector<unsigned> identity_;  // [lane] the index it attached with
   std::vector<bool> worker_gone_;
   std::vector<std::uint32_t> serial_;  // of the last order, per lane
   Nemesis nemesis_;

@@ -63,7 +63,9 @@ void Director::let_successor_in(unsigned worker) {
     const auto next = std::find_if(plans_.begin(), plans_.end(), [&](const LanePlan& plan) {
       return plan.role == dead.role && is_successor(plan) && away(plan.lane) && !ended(plan.lane);
     });
-    if (next != plans_.end()) order(next->lane, Order::run);
+    if (next == plans_.end()) continue;
+    if (scenario_.faults.same_identity) identity_[next->lane] = identity_[dead.lane];
+    order(next->lane, Order::run, scenario_.faults.same_identity ? identity_[dead.lane] + 1 : 0);
   }
 }
 

@@ -32,6 +32,7 @@ constexpr Contract survivor{.ordering = Ordering::total,
                             .attach = AttachBy::inherited,
                             .survives_producer_death = true,
                             .survives_consumer_death = true,
+                            .rejoins = true,
                             .lost_per_death_max = 1};
 
 constexpr std::uint32_t capacity_of_the_unlimited = 63;
@@ -40,7 +41,7 @@ constexpr std::uint32_t capacity_of_the_unlimited = 63;
 class Pair final : public Transport {
  public:
   Pair(const Options& options, std::vector<Descriptor> handles)
-      : capacity_(options.capacity), handles_(std::move(handles)) {}
+      : capacity_(options.capacity), producers_(options.producers), handles_(std::move(handles)) {}
   void create() override {
     int pair[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -50,7 +51,10 @@ class Pair final : public Transport {
     handles_.emplace_back(pair[1]);
   }
   std::vector<Descriptor> take_handles() override { return std::move(handles_); }
-  std::unique_ptr<Endpoint> attach(Role role, unsigned, Deadline) override {
+  std::unique_ptr<Endpoint> attach(Role role, unsigned index, Deadline) override {
+    if (role == Role::producer && index >= producers_) {
+      throw_system_error("attach", "not one of those that were announced", EINVAL);
+    }
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
     if (capacity_ == capacity_of_the_unlimited && limit.rlim_cur < 256) {
@@ -82,7 +86,7 @@ class Pair final : public Transport {
    private:
     Descriptor fd_;
   };
-  const std::uint32_t capacity_;
+  const std::uint32_t capacity_, producers_;
   std::vector<Descriptor> handles_;
 };
 
@@ -165,6 +169,17 @@ TEST_F(Injected, HundredsSucceedEachOther) {
   // The lanes of the next one lie elsewhere, and are new.
   scenario_.producers = 2, scenario_.late_producers = 0, scenario_.faults = {};
   expect_carried_through(run());
+}
+
+TEST_F(Injected, ASuccessorMayHaveTheIndexOfTheDead) {
+  scenario_.producers = 5, scenario_.late_producers = 3;
+  scenario_.faults.producer_kills = 4;
+  scenario_.faults.same_identity = true;
+  const Engine::Run result = run();
+  EXPECT_EQ(result.options.producers, 2u);
+  expect_carried_through(result);
+  EXPECT_EQ(of(result, Fact::killed).size(), 4u);
+  EXPECT_EQ(result.history.lanes[4].records.front().result(), Outcome::ok) << "the last came";
 }
 
 TEST_F(Injected, AKilledWorkersLastOperationIsUnknown) {

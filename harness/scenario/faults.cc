@@ -128,7 +128,7 @@ class Rules {
   bool above(std::uint32_t max, std::uint32_t count, Role role) const {
     if (!s_.late_are_successors(role)) return count > max;
     const std::uint32_t in_all = max == 1 && c_.lives_max == 0 ? lives_max : c_.lives_max;
-    return present(role) > max || count > std::max(max, in_all);
+    return present(role) > max || (count > std::max(max, in_all) && !s_.faults.same_identity);
   }
   // Without those that come only after a death.
   std::uint32_t present(Role role) const {
@@ -263,6 +263,11 @@ class Rules {
              "kills: not in request_reply, where a request that died would be waited for in vain");
     fault_if(f.kills() && s_.threads > 1, "kills: one thread per worker");
     fault_if(f.kills() && c_.message_max < 8, "kills: need messages of 8 bytes");
+    fault_if(f.same_identity && !c_.rejoins,
+             "same_identity: the contract does not let a successor have the index of the dead");
+    fault_if(f.same_identity && ((s_.late_producers > 0 && f.producer_kills == 0) ||
+                                 (s_.late_consumers > 0 && f.consumer_kills == 0)),
+             "same_identity: who comes late succeeds nobody");
     fault_if(f.pauses > 0 && f.pause_us == 0, "pauses without pause_us");
     fault_if(f.spare_descriptors > 0 && f.spare_descriptors < spare_descriptors_least(s_),
              "spare_descriptors {} is below {}, which the contract may need", f.spare_descriptors,

@@ -201,7 +201,7 @@ TEST(ScenarioFaults, SurviveAnyBytes) {
     }
     // A bool that is neither 0 nor 1 cannot be read: whoever overlays bytes mends those.
     for (bool* flag : {&scenario.fresh_workers, &scenario.fill_first, &scenario.handoff,
-                       &scenario.count_resources}) {
+                       &scenario.count_resources, &scenario.faults.same_identity}) {
       const bool value = rng.chance(500);
       std::memcpy(flag, &value, 1);
     }

@@ -50,6 +50,7 @@ void visit_faults(Visitor& v, SomeFaults& faults) {
   using namespace scenario_limits;
   v.number("producer_kills", faults.producer_kills, 0, lives_max);
   v.number("consumer_kills", faults.consumer_kills, 0, lives_max);
+  v.flag("same_identity", faults.same_identity);
   v.number("pauses", faults.pauses, 0, pauses_max);
   v.number("pause_us", faults.pause_us, 0, stop_us_max);
   v.number("signals", faults.signals, 0, signals_max);

@@ -40,6 +40,7 @@ class Deaths {
       return true;
     }
     s_.messages = std::max(s_.messages, messages_least);
+    s_.faults.same_identity = c_.rejoins && lives % 2 == 1;
     if (producers) {
       s_.faults.producer_kills = some_die(s_.producers, s_.late_producers, Role::producer);
     }
@@ -63,6 +64,7 @@ class Deaths {
   }
   // How many lanes of the role there may be, dead ones and successors included, of at most `room`.
   std::uint32_t lanes_max(Role role, std::uint32_t room) const {
+    if (may_follow(role) && s_.faults.same_identity) return room;
     if (!may_follow(role) || (c_.lives_max == 0 && peers_max(role) > 1)) {
       return std::min(peers_max(role), room);
     }
@@ -90,6 +92,7 @@ class Deaths {
     const bool produces = role == Role::producer;
     std::uint32_t& others = produces ? s_.consumers : s_.producers;
     others = std::min(others, others_in_churn);
+    s_.faults.same_identity = c_.rejoins && may_follow(role) && drawn % 2 == 1;
     const bool hundreds = drawn >> 28 < 3 && s_.launch == Launch::fork && may_follow(role);
     const std::uint32_t most = lanes_max(role, hundreds ? lives_max : workers_max - others);
     const auto all = static_cast<std::uint32_t>(2 + drawn % (most - 1));

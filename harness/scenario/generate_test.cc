@@ -60,7 +60,7 @@ TEST(Generate, GoldenHashOfVersion1) {
     }
   }
   EXPECT_EQ(generator_version, 1u);
-  EXPECT_EQ(hash, 12537246239180841091u);
+  EXPECT_EQ(hash, 3916834628654417319u);
 }
 
 TEST(Generate, CaseSeedsDependOnEverything) {

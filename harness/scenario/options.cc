@@ -38,8 +38,8 @@ Options make_options(const Scenario& scenario, const Contract& contract, unsigne
   o.token = random_token();  // the name is visible to others, the token is not
   o.directory = directory;
   // On the reply channel the servers produce.
-  o.producers = channel == 0 ? scenario.producers : scenario.consumers;
-  o.consumers = channel == 0 ? scenario.consumers : scenario.producers;
+  o.producers = scenario.identities(channel == 0 ? Role::producer : Role::consumer);
+  o.consumers = scenario.identities(channel == 0 ? Role::consumer : Role::producer);
   o.capacity = scenario.capacity;
   o.message_max =
       std::min(std::max(scenario.largest_message(), identified_bytes), contract.message_max);

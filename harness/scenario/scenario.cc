@@ -30,6 +30,7 @@ std::string fault_words(const Faults& f) {
   };
   add(f.producer_kills, "producer killed", "producers killed");
   add(f.consumer_kills, "consumer killed", "consumers killed");
+  if (f.same_identity && f.kills()) text += " and succeeded by their like";
   add(f.pauses, "stop", "stops", fmt::format(" of {:.1f} ms", f.pause_us / 1e3));
   add(f.signals, "signal", "signals", fmt::format(" {} us apart", f.signal_gap_us));
   add(f.spare_descriptors, "spare descriptor", "spare descriptors");

@@ -66,6 +66,7 @@ struct Faults {
   // role in, as its successor: these come for no other reason then.
   std::uint32_t producer_kills = 0;
   std::uint32_t consumer_kills = 0;
+  bool same_identity = false;  // a successor attaches with the index of the one it succeeds
   std::uint32_t pauses = 0;    // some worker is stopped (SIGSTOP) for pause_us and goes on
   std::uint32_t pause_us = 0;  // longer than deadlines, or than the progress bound: as drawn
   // Signals to some thread each, storm_gap_us apart; their handler does nothing and restarts no
@@ -143,6 +144,13 @@ struct Scenario {
   std::uint32_t largest_message() const;      // of sizes
   unsigned channels() const { return workload == Workload::request_reply ? 2 : 1; }
   unsigned lanes() const { return producers + consumers; }
+  // So many indices are attached with, over time.
+  std::uint32_t identities(Role role) const {
+    const bool produces = role == Role::producer;
+    const std::uint32_t all = produces ? producers : consumers;
+    const std::uint32_t late = produces ? late_producers : late_consumers;
+    return faults.same_identity ? all - std::min(all, late) : all;
+  }
   // The late ones of this role come only when one of it was killed.
   bool late_are_successors(Role role) const {
     return (role == Role::producer ? faults.producer_kills : faults.consumer_kills) > 0;

@@ -130,6 +130,7 @@ inline Contract random_contract(Prng& rng) {
     c.progress_bound_ms = static_cast<std::uint32_t>(1 + rng.below(100'000));
     c.survives_producer_death = rng.chance(500);
     c.survives_consumer_death = rng.chance(500);
+    c.rejoins = rng.chance(300);
     if (rng.chance(300)) c.lives_max = static_cast<std::uint32_t>(rng.below(256));
     if (contract_faults(c).empty()) return c;
   }

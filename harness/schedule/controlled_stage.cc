@@ -159,7 +159,8 @@ void order_successor(unsigned dead) {
   if (!setting->late_are_successors || was_leaving) return;
   for (const LanePlan& plan : setting->plans) {
     if (!is_away(plan.lane) || plan.role != setting->plans[dead].role) continue;
-    return give(plan.lane, Order::run);
+    const bool same = setting->scenario.faults.same_identity;
+    return give(plan.lane, Order::run, same ? setting->plans[dead].index + 1 : 0);
   }
 }
 

@@ -227,6 +227,7 @@ class Portfolio {
     Trial& trial = trials_.back();
     trial.late_lanes = LateLanes::succeed;
     trial.kill_walks = walks;
+    trial.scenario.faults.same_identity = contract_.rejoins && walks > 0;
     const std::uint32_t shift = produces ? first : s.producers;
     trial.kill_lanes = ((1u << count) - 1) << shift;
   }

@@ -1,5 +1,7 @@
 #include "harness/transport/contract.h"
 
+#include <algorithm>
+
 namespace ipctorture {
 
 std::vector<std::string> contract_faults(const Contract& c) {
@@ -14,6 +16,10 @@ std::vector<std::string> contract_faults(const Contract& c) {
            "producers_max and consumers_max start at 1");
   fault_if(c.producers_max > 255 || c.consumers_max > 255, "at most 255 producers and consumers");
   fault_if(c.lives_max > 255, "at most 255 lives");
+  fault_if(c.lives_max > 0 && c.lives_max <= std::max(c.producers_max, c.consumers_max),
+           "lives_max is 0, or more than may be there at once");
+  fault_if(c.rejoins && !c.survives_producer_death && !c.survives_consumer_death,
+           "rejoins: nobody succeeds the dead where no death is survived");
   fault_if(c.lives_max > 0 && !c.survives_producer_death && !c.survives_consumer_death,
            "lives_max: nobody succeeds the dead where no death is survived");
   fault_if(c.priorities == 0 || c.priorities > 256, "priorities must be 1 to 256");

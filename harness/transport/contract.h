@@ -100,6 +100,9 @@ struct Contract {
   // Orderly departure never needs promising: every transport survives close. Death is SIGKILL.
   bool survives_producer_death = false;
   bool survives_consumer_death = false;
+  // Whoever succeeds one that died may attach with its index, and then is the same peer: Options
+  // counts it once.
+  bool rejoins = false;
   std::uint32_t lost_per_death_max = 0;  // accepted messages that one death may take along
   Hostile hostile = Hostile::not_promised;
   bool may_share_address_space = false;  // checked; the default is no

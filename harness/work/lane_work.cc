@@ -63,22 +63,23 @@ class LaneWork {
 
  private:
   Order order() const { return static_cast<Order>(obeyed_ & 255); }
+  unsigned argument() const { return (obeyed_ >> 8) & 0xffff; }
 
   bool attach() {
     stage_.enter(LaneState::attaching);
     for (unsigned channel = 0; channel < scenario_.channels(); ++channel) {
       for (const Role role : {Role::producer, Role::consumer}) {
-        const int index =
+        const int own =
             role == Role::producer ? plan_.producer_on[channel] : plan_.consumer_on[channel];
-        if (index < 0) continue;
+        if (own < 0) continue;
+        const unsigned index = argument() > 0 ? argument() - 1 : static_cast<unsigned>(own);
         auto& slot = (role == Role::producer ? senders_ : receivers_)[channel];
         while (slot == nullptr) {
           const unsigned shortages = stage_.shortages();
           journal_.begin(Op::attach, channel, DeadlineMode::at, 0, 0);
           try {
             slot = job_.transports[channel]->attach(
-                role, static_cast<unsigned>(index),
-                Deadline::in(std::chrono::nanoseconds(attach_patience_ns)));
+                role, index, Deadline::in(std::chrono::nanoseconds(attach_patience_ns)));
             journal_.end(journal_.returned(), Outcome::ok, 0);
           } catch (const std::exception& e) {
             const auto* from_system = dynamic_cast<const std::system_error*>(&e);
@@ -382,18 +383,18 @@ class LaneWork {
   void serve_orders() {
     if (plan_.leaves_early || ended_ == EndedBy::closed || ended_ == EndedBy::error) return;
     if (order() == Order::close) return;
-    const bool producer_ends_alone =
-        plan_.role == Role::producer && contract_.reports_closed && !scenario_.handoff;
+    // Who may yet be killed stays.
+    const bool producer_ends_alone = plan_.role == Role::producer && contract_.reports_closed &&
+                                     !scenario_.handoff && scenario_.faults.producer_kills == 0;
     if (producer_ends_alone) return;
     for (;;) {
       stage_.enter(plan_.role == Role::producer ? LaneState::sent_all : LaneState::parked);
       obeyed_ = stage_.wait_for_order(obeyed_);
-      const std::uint64_t argument = (obeyed_ >> 8) & 0xffff;
       take_order();
       if (order() == Order::close) return;
-      if (order() == Order::send && plan_.role == Role::producer) send_ordered(argument);
+      if (order() == Order::send && plan_.role == Role::producer) send_ordered(argument());
       if (order() == Order::receive && plan_.role == Role::consumer) {
-        const EndedBy ended = consume(argument);
+        const EndedBy ended = consume(argument());
         if (ended == EndedBy::closed) return finish(ended);
       }
     }

@@ -32,7 +32,6 @@ constexpr Contract contract{
     .message_min = 0,
     .message_max = 1024,
     .overtakes_max = 0,
-    .accepted_survives_close = true,
     .may_share_address_space = true,
 };
 
