@@ -50,7 +50,8 @@ constexpr PossibleErrors use_pipe(bool waits) { return {{again_unless(waits)}}; 
 enum class Behind : std::uint8_t {
   file,
   pipe,
-  packet_pipe,  // O_DIRECT: each write is a packet, and a read that is too small loses the rest
+  packet_pipe,  // O_DIRECT: each write is a packet, and a read that is too small loses the rest;
+                // on the reading end next_is_packet (packet_pipe.h) says so
   stream,       // SOCK_STREAM
   packets,      // other sockets: a datagram goes whole, and what a read has no room for is lost
   other,        // eventfd, signalfd, message queues: units of their own

@@ -120,7 +120,12 @@ TEST_F(TakenOver, FailAsTheTableSays) {
         {0}}},
       {"send",
        {[&] { return ::send(sockets.out.get(), bytes.data(), 4, 0) == 4; }, {0, ENOBUFS, EAGAIN}}},
-      {"recv", {[&] { return ::recv(sockets.in.get(), nullptr, 0, 0) == 0; }, {0, EAGAIN}}},
+      {"recv",
+       {[&] {
+          char byte;
+          return ::recv(sockets.in.get(), &byte, 1, 0) == 1;
+        },
+        {0, EAGAIN}}},
       {"patient send",
        {[&] { return ::send(patient.out.get(), bytes.data(), 4, 0) == 4; }, {0, ENOBUFS}}},
       {"patient read",
@@ -131,7 +136,10 @@ TEST_F(TakenOver, FailAsTheTableSays) {
         {0}}},
       {"close", {[&] { return ::close(::dup(sockets.in.get())) == 0; }, {0, EBADF, EMFILE}}},
   };
-  for (int i = 0; i < 40; ++i) ASSERT_EQ(::write(patient.out.get(), bytes.data(), 4), 4);
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_EQ(::write(patient.out.get(), bytes.data(), 4), 4);
+    ASSERT_EQ(::write(sockets.out.get(), bytes.data(), 4), 4);
+  }
   for (const auto& [name, expected] : calls) {
     lane_.reset(StampSource::monotonic, true, 4);
     const std::set<int> seen = errors_of_tries({.failing_calls = always}, expected.first);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <span>
 
+#include "harness/base/packet_pipe.h"
 #include "harness/launch/calls/taken_over.h"
 
 #ifdef IPCTORTURE_CALLS_TAKEN_OVER
@@ -60,10 +61,15 @@ FailingCalls::May may(Way way, int fd, int flags = 0) {
 std::size_t size_of_read(int fd, std::size_t wanted, int flags) {
   constexpr int looks = MSG_PEEK | MSG_ERRQUEUE | MSG_OOB | MSG_TRUNC;
   if (inside == nullptr || wanted < 2 || !inside->shortens() || (flags & looks) != 0) return wanted;
-  if (!read_may_be_short(behind(fd))) return wanted;
+  const Behind what = behind(fd);
+  if (!read_may_be_short(what)) return wanted;
   if ((flags & MSG_WAITALL) != 0 && (flags & MSG_DONTWAIT) == 0 && waits(fd)) return wanted;
   int waiting = 0;
   if (::ioctl(fd, FIONREAD, &waiting) != 0 || waiting < 2) return wanted;
+  if (what == Behind::pipe) {
+    const Straight straight;
+    if (next_is_packet(fd)) return wanted;
+  }
   inside->note_shortened();
   return inside->shorter_than(std::min(wanted, static_cast<std::size_t>(waiting)));
 }

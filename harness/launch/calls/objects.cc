@@ -245,7 +245,7 @@ int shm_open(const char* name, int flags, mode_t mode) {
 
 TAKE_OVER(mmap);
 void* mmap(void* address, size_t bytes, int protection, int flags, int fd, off_t offset) noexcept {
-  const bool shared = (flags & (MAP_SHARED | MAP_SHARED_VALIDATE)) != 0 && (flags & MAP_FIXED) == 0;
+  const bool shared = (flags & MAP_TYPE) != MAP_PRIVATE && (flags & MAP_FIXED) == 0;
   if (inside != nullptr && shared) [[unlikely]] {
     const auto may = [] { return FailingCalls::May{.fail = errors_of::map}; };
     if (const int error = inside->refuse("mmap", may); error != 0) {

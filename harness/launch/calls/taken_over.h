@@ -40,6 +40,18 @@ namespace ipctorture::calls {
 // Whom the calls of this thread ask; null: nobody.
 extern constinit thread_local FailingCalls* inside;
 
+// While it lives, nobody is asked.
+class Straight {
+ public:
+  Straight() : before_(inside) { inside = nullptr; }
+  ~Straight() { inside = before_; }
+  Straight(const Straight&) = delete;
+  Straight& operator=(const Straight&) = delete;
+
+ private:
+  FailingCalls* before_;
+};
+
 // True; and whoever calls one has the functions of that file linked.
 bool input_taken_over();
 bool objects_taken_over();

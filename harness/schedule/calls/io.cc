@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <span>
 
+#include "harness/base/packet_pipe.h"
 #include "harness/schedule/calls/call.h"
 #include "harness/schedule/calls/parts.h"
 #include "harness/schedule/calls/timers.h"
@@ -49,10 +50,16 @@ std::size_t waiting_bytes(int fd) {
   return raw_call(SYS_ioctl, fd, FIONREAD, word(&bytes)) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
+bool takes_packet(int fd) {
+  const Uncontrolled uncontrolled;
+  return next_is_packet(fd);
+}
+
 // How much a read of a stream takes.
 std::size_t read_size(int fd, std::size_t wanted, const void* pc) {
   if (!control->questions) return wanted;
   const std::size_t possible = std::min(wanted, waiting_bytes(fd));
+  if (possible < 2) return wanted;
   const std::size_t size = shortened(possible, pc);
   return size == possible ? wanted : size;
 }
@@ -193,7 +200,8 @@ long read_parts(int fd, std::span<const iovec> parts, const void* pc) {
   const long taken = make_timed_call(call, pc, next, [&] {
     if (kind == Kind::other) send_expired_signals();
     progress_rings(pc);
-    Rest wanted(parts, read_may_be_short(what) ? read_size(fd, bytes, pc) : bytes);
+    const bool may_be_short = read_may_be_short(what) && control->questions && !takes_packet(fd);
+    Rest wanted(parts, may_be_short ? read_size(fd, bytes, pc) : bytes);
     const NonBlocking now(fd);
     const long result = now.judged(raw_parts(SYS_read, SYS_readv, fd, wanted.next()));
     if (result != would_block) check_memory(parts, result, true);
