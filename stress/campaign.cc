@@ -102,6 +102,8 @@ Case Campaign::make_case(std::size_t transport, std::uint64_t k) const {
   const auto generator = k == 1 ? generate_patient : generate;
   made.scenario = generator(made.seed, registration.name, registration.contract, options);
   if (plan_.launch) made.scenario.launch = *plan_.launch;
+  if (plan_.failing_calls) made.scenario.faults.failing_calls = *plan_.failing_calls;
+  if (plan_.short_calls) made.scenario.faults.short_calls = *plan_.short_calls;
   return made;
 }
 
@@ -255,9 +257,12 @@ void Campaign::report_failure(const Case& done, const Finding& finding, const st
 }
 
 std::string Campaign::case_flags(const Case& which) const {
-  return fmt::format("{} --seed {} --case {}{}", which.scenario.transport_name(),
-                     seed_text(plan_.seed), which.k,
-                     plan_.launch ? fmt::format(" --launch {}", to_string(*plan_.launch)) : "");
+  std::string text = fmt::format("{} --seed {} --case {}", which.scenario.transport_name(),
+                                 seed_text(plan_.seed), which.k);
+  if (plan_.launch) text += fmt::format(" --launch {}", to_string(*plan_.launch));
+  if (plan_.failing_calls) text += fmt::format(" --failing-calls {}", *plan_.failing_calls);
+  if (plan_.short_calls) text += fmt::format(" --short-calls {}", *plan_.short_calls);
+  return text;
 }
 
 void Campaign::stop() { stopped_ = true; }

@@ -42,7 +42,8 @@ struct CampaignPlan {
       0;  // this case of each transport and no other, whatever the budget; 0: all
   Shard shard;
   FailFast fail_fast = FailFast::no;
-  std::optional<Launch> launch;  // only this way of starting workers
+  std::optional<Launch> launch;                             // only this way of starting workers
+  std::optional<std::uint32_t> failing_calls, short_calls;  // of Faults, in every scenario
   GenerateOptions generate;
 };
 

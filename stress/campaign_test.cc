@@ -182,6 +182,21 @@ TEST(Campaign, OneCaseNeedsNoOccasionForEveryPromise) {
   EXPECT_EQ(campaign.tally(Campaign::Machine::idle, 0).transports[0].verdict, Verdict::pass);
 }
 
+TEST(Campaign, RatesOfCallsHoldInEveryScenarioAndArePartOfACase) {
+  CampaignPlan plan = plan_of({&named_one});
+  plan.failing_calls = 50;
+  plan.short_calls = 0;
+  Campaign campaign(std::move(plan), 0);
+  for (int k = 0; k < 20; ++k) {
+    const auto one = campaign.next(EngineFor::ordinary_cases, 0);
+    ASSERT_TRUE(one);
+    EXPECT_EQ(one->scenario.faults.failing_calls, 50u);
+    EXPECT_EQ(one->scenario.faults.short_calls, 0u);
+    EXPECT_THAT(campaign.case_flags(*one), HasSubstr(" --failing-calls 50 --short-calls 0"));
+    campaign.finish(*one, result_of(named_one));
+  }
+}
+
 TEST(Campaign, LaunchIsPartOfACase) {
   CampaignPlan plan = plan_of({&named_one});
   plan.launch = Launch::exec;

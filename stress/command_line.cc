@@ -185,6 +185,9 @@ void Parser::add_run() {
           "more of that for what only the kernel's schedule broke, for an exact replay [60s]",
           "Budget");
   setting(run_, "launch", "HOW", "only fork, or only exec (separate programs)", "Budget");
+  setting(run_, "failing-calls", "N",
+          "of 10,000 calls of the transport so many fail, in every scenario [as drawn]", "Budget");
+  setting(run_, "short-calls", "N", "likewise: are short, or interrupted [as drawn]", "Budget");
   toggle(run_, "fail-fast", "end at the first violation", "Budget");
   run_->add_flag("--dry-run", parsed_.selection.dry_run, "print what would be run, and end")
       ->group("Budget");

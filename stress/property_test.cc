@@ -51,6 +51,8 @@ std::vector<Scenario> simpler(const Scenario& scenario, const Contract& contract
   offer([](Scenario& s) { s.pinning = Pinning::none, s.nice_max = s.starved_worker = 0; });
   offer([](Scenario& s) { s.oversize_permille = s.repeat_permille = 0; });
   offer([](Scenario& s) { s.counter_start = 0; });
+  offer([](Scenario& s) { s.faults.failing_calls = 0; });
+  offer([](Scenario& s) { s.faults.short_calls = 0; });
   offer([](Scenario& s) { s.messages = std::max<std::uint64_t>(1, s.messages - 1); });
   return found;
 }

@@ -66,6 +66,13 @@ CampaignPlan read_plan(const Settings& settings, const Selection& selection) {
     plan.only_case = parse_count(*one, 1, std::numeric_limits<std::uint32_t>::max());
   }
   if (const auto launch = settings.find("launch")) plan.launch = parse_launch(*launch);
+  const auto rate = [&](std::string_view name) -> std::optional<std::uint32_t> {
+    const auto given = settings.find(name);
+    if (!given) return std::nullopt;
+    return static_cast<std::uint32_t>(parse_count(*given, 0, 10'000));
+  };
+  plan.failing_calls = rate("failing-calls");
+  plan.short_calls = rate("short-calls");
   plan.fail_fast = settings.on("fail-fast") ? FailFast::yes : FailFast::no;
   return plan;
 }

@@ -114,8 +114,9 @@ class Tcp final : public Transport {
       }
       grow_send_buffer(socket.get(),
                        std::max(send_buffer_min_bytes, std::size_t{2} * options_.message_max));
-      if (say_hello(socket.get(), options_, index)) sockets.push_back(std::move(socket));
+      sockets.push_back(std::move(socket));
     }
+    say_hello_to_all(sockets, options_, index);
     return std::make_unique<MeshProducer>(Wire::frames, std::move(sockets), message_max_bytes);
   }
 

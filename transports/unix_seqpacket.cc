@@ -71,8 +71,9 @@ class UnixSeqpacket final : public Transport {
       Descriptor socket = connect_unix_socket(meeting, consumer, SOCK_SEQPACKET, deadline);
       if (!socket.valid()) continue;
       grow_send_buffer(socket.get(), send_buffer_bytes);
-      if (say_hello(socket.get(), options_, index)) sockets.push_back(std::move(socket));
+      sockets.push_back(std::move(socket));
     }
+    say_hello_to_all(sockets, options_, index);
     return std::make_unique<MeshProducer>(Wire::packets, std::move(sockets), message_max_bytes);
   }
 

@@ -79,8 +79,9 @@ class UnixStream final : public Transport {
       if (!socket.valid()) continue;
       grow_send_buffer(socket.get(),
                        std::max<std::size_t>(send_buffer_min_bytes, options_.message_max));
-      if (say_hello(socket.get(), options_, index)) sockets.push_back(std::move(socket));
+      sockets.push_back(std::move(socket));
     }
+    say_hello_to_all(sockets, options_, index);
     return std::make_unique<MeshProducer>(Wire::frames, std::move(sockets), message_max_bytes);
   }
 

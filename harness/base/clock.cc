@@ -126,6 +126,12 @@ Stamp clock_detail::monotonic_stamp() { return static_cast<Stamp>(read_clock(CLO
 
 Instant monotonic_now() { return read_clock(CLOCK_MONOTONIC); }
 
+bool is_ahead(const timespec& when, clockid_t clock) {
+  const Instant now = read_clock(clock);
+  const Instant seconds = now / ns_per_s;
+  return when.tv_sec != seconds ? when.tv_sec > seconds : when.tv_nsec > now % ns_per_s;
+}
+
 timespec to_timespec(Instant instant) {
   return {.tv_sec = instant / ns_per_s, .tv_nsec = instant % ns_per_s};
 }

@@ -29,6 +29,7 @@ using Stamp = std::uint64_t;   // ticks, see above
 Instant monotonic_now();                // async-signal-safe
 std::string calendar_utc();             // "20261122T213600Z"; for people and names only
 timespec to_timespec(Instant instant);  // absolute, CLOCK_MONOTONIC
+bool is_ahead(const timespec& when, clockid_t clock);  // has that clock not come so far yet?
 
 enum class StampSource : std::uint32_t { monotonic = 0, hardware = 1 };
 

@@ -42,12 +42,18 @@ Timeline::Timeline(const History& history)
   }
   for (const Evidence& e : history.evidence) {
     end_ = std::max(end_, e.to);
+    if (e.fact == Fact::shortage && e.lane >= 0) {
+      const auto lane = static_cast<std::size_t>(e.lane);
+      if (lane >= shortages_.size()) shortages_.resize(lane + 1);
+      shortages_[lane].emplace_back(e.from, e.to);
+    }
     const bool death = (e.fact == Fact::killed || e.fact == Fact::died) && e.lane >= 0;
     const bool injected = e.fact == Fact::killed && e.value == killed_as_fault;
     if (death && (injected || outlived(history, e.lane, e.to))) {
       deaths_.push_back({static_cast<unsigned>(e.lane), began(e), e.to});
     }
   }
+  for (auto& of_lane : shortages_) std::sort(of_lane.begin(), of_lane.end());
 }
 
 Stamp Timeline::end_of(unsigned lane) const {
@@ -60,10 +66,14 @@ Stamp Timeline::end_of(unsigned lane) const {
 }
 
 bool Timeline::short_within(unsigned lane, const Record& operation) const {
-  return std::any_of(history_.evidence.begin(), history_.evidence.end(), [&](const Evidence& e) {
-    return e.fact == Fact::shortage && e.lane == static_cast<int>(lane) &&
-           e.from >= operation.invoked && (operation.open() || e.to <= operation.returned);
-  });
+  if (lane >= shortages_.size()) return false;
+  const auto& all = shortages_[lane];
+  const Stamp last = operation.open() ? never : operation.returned;
+  const auto first =
+      std::lower_bound(all.begin(), all.end(), std::pair{operation.invoked, Stamp{0}});
+  return std::any_of(first,
+                     std::find_if(first, all.end(), [&](const auto& s) { return s.first > last; }),
+                     [&](const auto& s) { return s.second <= last; });
 }
 
 std::pair<Stamp, Stamp> Timeline::unheld(Stamp from, Stamp to) const {

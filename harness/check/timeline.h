@@ -75,6 +75,7 @@ class Timeline {
   Stamp slack_;
   Stamp end_ = 0;
   std::vector<Death> deaths_;
+  std::vector<std::vector<std::pair<Stamp, Stamp>>> shortages_;  // [lane], in order
 };
 
 }  // namespace ipctorture

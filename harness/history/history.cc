@@ -155,10 +155,10 @@ std::string LaneHistory::name() const {
 
 std::string_view to_string(Fact fact) {
   constexpr std::string_view names[fact_count] = {
-      "asleep",      "starved",  "machine stalled", "deadlocked",  "no progress",
-      "killed",      "died",     "worker failed",   "leaked",      "sanitizer",
-      "waiting in",  "loaded",   "pressure",        "interrupted", "truncated",
-      "not started", "shortage", "paused",          "signalled",   "limited"};
+      "asleep",    "starved",       "machine stalled", "deadlocked",  "no progress", "killed",
+      "died",      "worker failed", "leaked",          "sanitizer",   "waiting in",  "loaded",
+      "pressure",  "interrupted",   "truncated",       "not started", "shortage",    "paused",
+      "signalled", "limited",       "calls cut"};
   const auto index = static_cast<unsigned>(fact);
   return index < fact_count ? names[index] : "?";
 }

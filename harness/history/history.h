@@ -53,8 +53,9 @@ enum class Fact : std::uint8_t {
   paused,         // lane: its process was stopped (SIGSTOP) by the harness throughout from..to
   signalled,      // lane: `value` signals within from..to, whose handler does nothing
   limited,        // lane: ran under low limits; value: descriptors; text: all of them
+  calls_cut,  // lane: `value` of its calls were cut short or interrupted; text: how many of each
 };
-inline constexpr unsigned fact_count = 20;
+inline constexpr unsigned fact_count = 21;
 inline constexpr std::uint64_t killed_as_fault = 1;  // value of Fact::killed
 std::string_view to_string(Fact fact);
 

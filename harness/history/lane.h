@@ -72,16 +72,34 @@ struct alignas(64) LaneHeader {
   std::atomic<std::uint32_t> obeyed{0};           // the last order that was taken, the whole word
   char error_text[256] = {};                      // zero-terminated
   std::atomic<std::uint32_t> descriptors_max{0};  // the limit it set for itself; 0: none
+  // What the worker did to calls of the transport, as the scenario's faults say: how many failed
+  // (the first lane_failures_max of them are in lane_failures), were short, were interrupted.
+  std::atomic<std::uint32_t> calls_failed{0};
+  std::atomic<std::uint32_t> calls_shortened{0};
+  std::atomic<std::uint32_t> calls_interrupted{0};
   // Written by the supervisor.
   alignas(64) std::atomic<std::uint32_t> order{0};  // futex word
   std::atomic<std::uint32_t> order_kind{0};         // MessageKind of Order::send
   std::atomic<std::uint32_t> stop{
       0};  // 1: end the workload at the next chance (consumers with deadlines)
 };
-static_assert(sizeof(LaneHeader) <= 4096);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
+// A call that was made to fail as on a machine that is full; written by the worker before the call
+// returns and before calls_failed counts it.
+struct CallFailure {
+  Stamp at = 0;
+  std::int32_t error = 0;
+  char call[20] = {};  // "write", zero-terminated
+};
+static_assert(sizeof(CallFailure) == 32);
+inline constexpr std::size_t lane_failures_offset = 1024;
+inline constexpr unsigned lane_failures_max = 96;
+
 inline constexpr std::size_t lane_records_offset = 4096;
+static_assert(sizeof(LaneHeader) <= lane_failures_offset);
+static_assert(lane_failures_offset + lane_failures_max * sizeof(CallFailure) <=
+              lane_records_offset);
 constexpr std::size_t lane_bytes(std::uint64_t capacity) {
   return lane_records_offset + capacity * sizeof(Record);
 }
@@ -92,6 +110,9 @@ class Lane {
   Lane() = default;
   explicit Lane(std::byte* memory) : memory_(memory) {}
   LaneHeader& header() const { return *reinterpret_cast<LaneHeader*>(memory_); }
+  CallFailure* failures() const {
+    return reinterpret_cast<CallFailure*>(memory_ + lane_failures_offset);
+  }
   Record* records() const { return reinterpret_cast<Record*>(memory_ + lane_records_offset); }
   LaneState state() const {
     return static_cast<LaneState>(header().state.load(std::memory_order_acquire));

@@ -24,6 +24,9 @@ TEST(LaneLayout, IsTheDocumentedOne) {
   EXPECT_EQ(offsetof(LaneHeader, obeyed), 160u);
   EXPECT_EQ(offsetof(LaneHeader, error_text), 164u);
   EXPECT_EQ(offsetof(LaneHeader, descriptors_max), 420u);
+  EXPECT_EQ(offsetof(LaneHeader, calls_failed), 424u);
+  EXPECT_EQ(offsetof(LaneHeader, calls_shortened), 428u);
+  EXPECT_EQ(offsetof(LaneHeader, calls_interrupted), 432u);
   EXPECT_EQ(offsetof(LaneHeader, order), 448u);
   EXPECT_EQ(offsetof(LaneHeader, stop), 456u);
   EXPECT_EQ(offsetof(Record, size), 24u);

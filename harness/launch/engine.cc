@@ -281,6 +281,7 @@ class Engine::Implementation {
                                     .value = limit,
                                     .text = fault_words(job.scenario.faults)});
       }
+      add_call_faults(lanes[number], number, history);
       add_resource_leaks(header, number, history);
     }
     return history;
@@ -296,6 +297,30 @@ class Engine::Implementation {
 
   static std::string error_text(const LaneHeader& header) {
     return {header.error_text, ::strnlen(header.error_text, sizeof header.error_text)};
+  }
+
+  static void add_call_faults(const Lane& lane, unsigned number, History& history) {
+    const LaneHeader& header = lane.header();
+    const unsigned failed = std::min(header.calls_failed.load(std::memory_order_acquire),
+                                     std::uint32_t{lane_failures_max});
+    for (unsigned i = 0; i < failed; ++i) {
+      const CallFailure& failure = lane.failures()[i];
+      history.evidence.push_back(
+          {.fact = Fact::shortage,
+           .lane = static_cast<int>(number),
+           .from = failure.at,
+           .to = failure.at,
+           .value = static_cast<std::uint64_t>(failure.error),
+           .text = {failure.call, ::strnlen(failure.call, sizeof failure.call)}});
+    }
+    const std::uint64_t shortened = header.calls_shortened.load(std::memory_order_acquire);
+    const std::uint64_t interrupted = header.calls_interrupted.load(std::memory_order_acquire);
+    if (shortened + interrupted == 0) return;
+    history.evidence.push_back(
+        {.fact = Fact::calls_cut,
+         .lane = static_cast<int>(number),
+         .value = shortened + interrupted,
+         .text = fmt::format("{} short, {} interrupted", shortened, interrupted)});
   }
 
   static void add_resource_leaks(const LaneHeader& header, unsigned number, History& history) {

@@ -15,6 +15,7 @@
 
 #include "harness/base/futex.h"
 #include "harness/base/prng.h"
+#include "harness/launch/failing_calls.h"
 #include "harness/work/lane_life.h"
 
 namespace ipctorture {
@@ -23,8 +24,14 @@ namespace {
 // The free engine's stage: choices from a seeded generator, time from the kernel.
 class FreeStage final : public Stage {
  public:
-  FreeStage(std::uint64_t seed, unsigned lane_number, Lane lane, std::atomic<std::uint32_t>* bell)
-      : prng_(mix64(seed ^ mix64(lane_number + 1))), header_(lane.header()), bell_(bell) {}
+  FreeStage(const Scenario& scenario, unsigned lane_number, Lane lane,
+            std::atomic<std::uint32_t>* bell)
+      : prng_(mix64(scenario.seed ^ mix64(lane_number + 1))),
+        header_(lane.header()),
+        bell_(bell),
+        failing_calls_(scenario.faults, scenario.seed, lane_number, lane) {
+    follows_operations_ = failing_calls_.any();
+  }
 
   std::uint64_t draw(std::uint64_t bound) override { return prng_.below(bound); }
 
@@ -56,6 +63,7 @@ class FreeStage final : public Stage {
     }
   }
   void yield() override { ::sched_yield(); }
+  unsigned shortages() const override { return failing_calls_.failed(); }
 
   // Second field of schedstat: ns spent runnable on a run queue
   // (Documentation/scheduler/sched-stats).
@@ -68,9 +76,13 @@ class FreeStage final : public Stage {
   }
 
  private:
+  void enter_operation(Op op) override { failing_calls_.enter(op); }
+  void leave_operation() override { failing_calls_.leave(); }
+
   Prng prng_;
   LaneHeader& header_;
   std::atomic<std::uint32_t>* bell_;
+  FailingCalls failing_calls_;
 };
 
 std::vector<Descriptor> duplicate(const std::vector<Descriptor>& handles) {
@@ -86,7 +98,7 @@ std::vector<Descriptor> duplicate(const std::vector<Descriptor>& handles) {
 void run_lane(const WorkerJob& job, const LanePlan& plan,
               std::vector<std::vector<Descriptor>> handles) {
   const Lane lane = job.lanes[plan.lane];
-  FreeStage stage(job.scenario->seed, plan.lane, lane, job.bell);
+  FreeStage stage(*job.scenario, plan.lane, lane, job.bell);
   live({.scenario = job.scenario,
         .registration = job.registration,
         .options = &job.options,
@@ -107,7 +119,7 @@ void start_lane(const WorkerJob& job, const LanePlan& plan, std::vector<std::thr
     });
   } catch (const std::system_error& e) {
     const Lane lane = job.lanes[plan.lane];
-    FreeStage stage(job.scenario->seed, plan.lane, lane, job.bell);
+    FreeStage stage(*job.scenario, plan.lane, lane, job.bell);
     fail_lane(lane, stage, e.code().value(), e.what());
   }
 }

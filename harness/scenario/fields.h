@@ -22,6 +22,7 @@ inline constexpr std::uint64_t pauses_max = 100;
 inline constexpr std::uint64_t stop_us_max = 10'000'000;
 inline constexpr std::uint64_t signals_max = 100'000;
 inline constexpr std::uint64_t spare_max = 1u << 16;
+inline constexpr std::uint64_t calls_of = 10'000;  // what rates of calls are parts of
 inline constexpr std::uint64_t window_max = 1024;
 inline constexpr std::int64_t planned_ns_max = 600'000'000'000;  // ten minutes of pauses
 
@@ -58,6 +59,8 @@ void visit_faults(Visitor& v, SomeFaults& faults) {
   v.number("spare_descriptors", faults.spare_descriptors, 0, spare_max);
   v.number("spare_signals", faults.spare_signals, 0, spare_max);
   v.number("queue_bytes", faults.queue_bytes, 0, channel_bytes_max);
+  v.number("failing_calls", faults.failing_calls, 0, calls_of);
+  v.number("short_calls", faults.short_calls, 0, calls_of);
 }
 
 // Calls the visitor for each field but `version` (it is part of the schema's name), in the order of

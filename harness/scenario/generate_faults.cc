@@ -154,6 +154,14 @@ void draw_disturbances(Prng& rng, const Contract& contract, Scenario& s) {
     s.faults.spare_signals = spare_signals;
     s.faults.queue_bytes = queue_bytes;
   }
+  // Drawn apart, so that the scenarios of a seed are otherwise those of earlier versions.
+  Prng calls(mix64(s.seed ^ 0x63616c6c73));
+  if (calls.chance(80)) {
+    s.faults.short_calls = static_cast<std::uint32_t>(draw_magnitude(calls, 20, 5000));
+  }
+  if (calls.chance(50)) {
+    s.faults.failing_calls = static_cast<std::uint32_t>(draw_magnitude(calls, 10, 1000));
+  }
 }
 
 }  // namespace ipctorture

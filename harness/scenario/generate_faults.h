@@ -14,7 +14,8 @@ std::uint64_t draw_magnitude(Prng& rng, std::uint64_t low, std::uint64_t high);
 // short lives, and there is no gap.
 bool draw_kills(Prng& rng, const Contract& contract, Scenario& scenario);
 
-// Stops and storms in a tenth each, low limits in a twentieth.
+// Stops and storms in a tenth each, low limits in a twentieth; calls that are short in a twelfth,
+// that fail in a twentieth.
 void draw_disturbances(Prng& rng, const Contract& contract, Scenario& scenario);
 
 }  // namespace ipctorture

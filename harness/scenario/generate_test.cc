@@ -122,7 +122,10 @@ std::map<std::string, bool> features(const Scenario& s) {
       {"stopped", s.faults.pauses > 0},
       {"stopped beyond deadlines", s.faults.pause_us > s.receive_deadlines.at_us},
       {"stormed", s.faults.signals > 0},
-      {"limited", s.faults.limits()}};
+      {"limited", s.faults.limits()},
+      {"failing calls", s.faults.failing_calls > 0},
+      {"short calls", s.faults.short_calls > 0},
+      {"failing and short calls", s.faults.failing_calls > 0 && s.faults.short_calls > 0}};
 }
 
 TEST(Generate, SwarmHasAndLacksEveryFeature) {

@@ -36,6 +36,13 @@ std::string fault_words(const Faults& f) {
   add(f.spare_descriptors, "spare descriptor", "spare descriptors");
   add(f.spare_signals, "spare pending signal", "spare pending signals");
   add(f.queue_bytes, "byte of message queues", "bytes of message queues");
+  const auto percent = [&](std::uint32_t rate, std::string_view what) {
+    if (rate > 0) {
+      text += fmt::format("{}{:.4g} % of calls {}", text.empty() ? "" : ", ", rate / 100.0, what);
+    }
+  };
+  percent(f.failing_calls, "fail");
+  percent(f.short_calls, "cut short");
   return text;
 }
 

@@ -59,8 +59,8 @@ struct Noise {
   bool operator==(const Noise&) const = default;
 };
 
-// What is done to the workers from outside while they are at it (launch/nemesis.h); when and to
-// whom is drawn from the scenario's seed.
+// What is done to the workers while they are at it, from outside (launch/nemesis.h) or to the calls
+// of the transport (launch/failing_calls.h); when and to whom is drawn from the scenario's seed.
 struct Faults {
   // So many workers of the role are killed with SIGKILL. Each death lets the next late one of its
   // role in, as its successor: these come for no other reason then.
@@ -77,11 +77,16 @@ struct Faults {
   std::uint32_t spare_descriptors = 0;  // RLIMIT_NOFILE: so many above those that are open
   std::uint32_t spare_signals = 0;      // RLIMIT_SIGPENDING: so many above those now pending
   std::uint32_t queue_bytes = 0;        // RLIMIT_MSGQUEUE
+  // Of 10,000 calls inside the transport's operations so many, where the call allows it
+  // (base/call_errors.h): fail as on a machine that is full; are short, or interrupted (EINTR).
+  std::uint32_t failing_calls = 0;
+  std::uint32_t short_calls = 0;
   bool operator==(const Faults&) const = default;
 
   bool kills() const { return producer_kills + consumer_kills > 0; }
   bool limits() const { return spare_descriptors + spare_signals + queue_bytes > 0; }
-  bool any() const { return kills() || limits() || pauses + signals > 0; }
+  bool calls() const { return failing_calls + short_calls > 0; }
+  bool any() const { return kills() || limits() || calls() || pauses + signals > 0; }
 };
 
 inline constexpr unsigned workers_max = 32;  // threads over all workers, successors not counted

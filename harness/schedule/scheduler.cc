@@ -337,8 +337,8 @@ unsigned ask(Question question, unsigned answers, const void* pc) {
 
 int shortage(Point at, PossibleErrors errors, const void* pc) {
   Control& c = *control;
-  if (!c.shortages || errors.error[0] == 0 || c.shortage_count == shortages_max) return 0;
-  const unsigned answer = ask(Question::shortage, errors.error[1] == 0 ? 2 : 3, pc);
+  if (!c.shortages || errors.count() == 0 || c.shortage_count == shortages_max) return 0;
+  const unsigned answer = ask(Question::shortage, errors.count() + 1, pc);
   if (answer == 0) return 0;
   const int error = errors.error[answer - 1];
   note_value(static_cast<std::uint64_t>(error));

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "harness/base/call_errors.h"
 #include "harness/schedule/control.h"
 #include "harness/schedule/step.h"
 
@@ -53,9 +54,6 @@ void effect(std::uint32_t classes);
 unsigned ask(Question question, unsigned answers, const void* pc);
 // May the running lane's call fail now? Its errors are ENOSPC and the like, 0: no more of them.
 // The error that it fails with, noted for the checkers; 0: it is made.
-struct PossibleErrors {
-  std::int16_t error[2] = {};
-};
 int shortage(Point at, PossibleErrors errors, const void* pc);
 // A step, without the choice to go on: the lane gives its turn away if anybody can take it.
 void yield(const void* pc);

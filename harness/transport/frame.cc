@@ -91,6 +91,13 @@ IoResult write_parts(int fd, StreamKind kind, std::span<iovec> parts, std::size_
   return IoResult::sent();
 }
 
+// What a frame that was cut after `written` bytes is short of. Zeroes will follow: where the length
+// itself was cut, that makes it a smaller one, and the frame ends sooner.
+std::uint32_t debt_of(std::size_t length, std::size_t written) {
+  if (written < header_bytes) length &= (std::size_t{1} << (8 * written)) - 1;
+  return static_cast<std::uint32_t>(length + frame_overhead - written);
+}
+
 IoResult pay(int fd, StreamKind kind, std::uint32_t& owed, Deadline deadline) {
   static constexpr std::array<std::byte, 4096> zeroes{};
   while (owed > 0) {
@@ -167,7 +174,7 @@ short wait_ready(int fd, short events, Deadline deadline) {
          {.iov_base = &verdict, .iov_len = 1}}};
     result = write_parts(fd, kind, parts, written, deadline);
   }
-  if (written > 0 && written < bytes) owed = static_cast<std::uint32_t>(bytes - written);
+  if (written > 0 && written < bytes) owed = debt_of(message.size(), written);
   return result;
 }
 

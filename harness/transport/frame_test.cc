@@ -15,6 +15,7 @@
 #include <functional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "harness/base/descriptor.h"
 
@@ -102,6 +103,43 @@ TEST_F(FrameOverFifo, BytesThatPollOverlookedComeBeforeTheEnd) {
   EXPECT_EQ(result.outcome, Outcome::ok);
   EXPECT_EQ(result.size, std::strlen("last words"));
   EXPECT_EQ(read(Deadline::now()).outcome, Outcome::closed);
+}
+
+// A pipe of one page takes what fits into the rest of that page: a frame can be cut anywhere, in
+// its length too.
+TEST(FrameOverPipe, ACutWithinTheLengthKeepsTheStreamInStep) {
+  constexpr std::size_t page = 4096, most = 3 * page;
+  for (std::size_t room = 1; room <= 6; ++room) {
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    const Descriptor reading(ends[0]), writing(ends[1]);
+    if (::fcntl(writing.get(), F_SETPIPE_SZ, page) != static_cast<int>(page)) {
+      GTEST_SKIP() << "pages are larger here";
+    }
+    std::vector<std::byte> filler(page - room - frame_overhead);
+    const std::vector<std::byte> given_up(2 * page + room - frame_overhead, std::byte{7});
+    const std::array last{std::byte{1}, std::byte{2}, std::byte{3}};
+    std::uint32_t owed = 0;
+    const auto send = [&](std::span<const std::byte> message) {
+      const Deadline soon = Deadline::in(std::chrono::milliseconds(1));
+      return write_frame(writing.get(), StreamKind::pipe, message, owed, soon).outcome;
+    };
+    FrameIntake intake;
+    std::vector<std::byte> memory(FrameReader::memory_bytes(most)), buffer(most);
+    FrameReader reader(intake, memory, most);
+    ASSERT_EQ(send(filler), Outcome::ok);
+    ASSERT_EQ(send(given_up), Outcome::timed_out);
+    ASSERT_GT(owed, 0u) << "the kernel cut it after " << room;
+    EXPECT_EQ(reader.fill(reading.get()).outcome, Outcome::ok);
+    EXPECT_EQ(reader.take(buffer).size, filler.size());
+    while (send(last) != Outcome::ok) {  // first come the zeroes
+      ASSERT_EQ(reader.fill(reading.get()).outcome, Outcome::ok);
+    }
+    reader.fill(reading.get());
+    const IoResult taken = reader.take(buffer);
+    EXPECT_EQ(taken.outcome, Outcome::ok) << room;
+    EXPECT_EQ(taken.size, last.size()) << room;
+  }
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ constexpr std::size_t offered_max_bytes = 32 * 1024;
 constexpr std::size_t strangers_max = 64;
 // Connections accepted before the next look at those that are there.
 constexpr unsigned accepted_at_once_max = 16;
+constexpr unsigned shortages_borne = 100;  // of the kernel, by one hello
 // How long strangers can hold up a `now` receive; within the slack of every contract.
 constexpr std::chrono::milliseconds sorting_max{5};
 
@@ -59,17 +60,27 @@ IoResult write_packet(int socket, std::span<const std::byte> message, Deadline d
   }
 }
 
+// False: the consumer is gone. A kernel without memory is asked again: others have been told.
+bool say_hello(int socket, const Hello& hello) {
+  std::span<const std::byte> rest = std::as_bytes(std::span(&hello, 1));
+  for (unsigned shortages = 0; !rest.empty();) {
+    const ssize_t count = ::send(socket, rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (count >= 0) {
+      rest = rest.subspan(static_cast<std::size_t>(count));
+    } else if (means_closed(errno)) {
+      return false;
+    } else if (errno != EINTR && (errno != ENOBUFS || ++shortages == shortages_borne)) {
+      throw_system_error("send", "hello");
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
-bool say_hello(int socket, const Options& options, unsigned producer) {
+void say_hello_to_all(std::vector<Descriptor>& sockets, const Options& options, unsigned producer) {
   const Hello hello{.token = options.token, .producer = producer};
-  ssize_t count;
-  do {
-    count = ::send(socket, &hello, sizeof hello, MSG_NOSIGNAL);
-  } while (count < 0 && errno == EINTR);
-  if (count == sizeof hello) return true;
-  if (count < 0 && means_closed(errno)) return false;
-  throw_system_error("send", "hello", count < 0 ? errno : EMSGSIZE);
+  std::erase_if(sockets, [&](const Descriptor& s) { return !say_hello(s.get(), hello); });
 }
 
 // --- producer ------------------------------------------------------------------------------------

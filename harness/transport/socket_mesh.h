@@ -40,8 +40,10 @@ struct Hello {
   std::uint32_t producer = 0;  // index
   std::uint32_t reserved = 0;
 };
-// Sends it over a fresh connection, where it always fits. False: the consumer is gone.
-bool say_hello(int socket, const Options& options, unsigned producer);
+// Sends it over each of these fresh connections, where it always fits; those whose consumer is gone
+// are closed and left out. The last step of an attach: a consumer that was told hello takes the end
+// of that connection for the end of the producer, so nothing may fail and be tried again after it.
+void say_hello_to_all(std::vector<Descriptor>& sockets, const Options& options, unsigned producer);
 
 // A producer's endpoint.
 class MeshProducer final : public Endpoint {

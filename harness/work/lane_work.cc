@@ -78,8 +78,7 @@ class LaneWork {
           const unsigned shortages = stage_.shortages();
           journal_.begin(Op::attach, channel, DeadlineMode::at, 0, 0);
           try {
-            slot = job_.transports[channel]->attach(
-                role, index, Deadline::in(std::chrono::nanoseconds(attach_patience_ns)));
+            slot = attach_one(channel, role, index);
             journal_.end(journal_.returned(), Outcome::ok, 0);
           } catch (const std::exception& e) {
             const auto* from_system = dynamic_cast<const std::system_error*>(&e);
@@ -91,6 +90,12 @@ class LaneWork {
       }
     }
     return true;
+  }
+
+  std::unique_ptr<Endpoint> attach_one(unsigned channel, Role role, unsigned index) {
+    const Stage::Inside inside(stage_, Op::attach);
+    return job_.transports[channel]->attach(
+        role, index, Deadline::in(std::chrono::nanoseconds(attach_patience_ns)));
   }
 
   bool fail(int error, const char* what) {
@@ -256,8 +261,10 @@ class LaneWork {
     const Deadline deadline = deadline_of(mode, scenario_.send_deadlines);
     const Instant started = mode == DeadlineMode::now ? monotonic_now() : deadline.instant();
     journal_.begin(Op::send, channel, mode, last_.packed(), size_, priority_);
-    const IoResult result =
-        senders_[channel]->send({outgoing_.data(), size_}, {.priority = priority_}, deadline);
+    const IoResult result = [&] {
+      const Stage::Inside inside(stage_, Op::send);
+      return senders_[channel]->send({outgoing_.data(), size_}, {.priority = priority_}, deadline);
+    }();
     const Stamp returned = journal_.returned();
     if (result.outcome == Outcome::ok) journal_.count_accepted();
     journal_.end(
@@ -306,7 +313,10 @@ class LaneWork {
     const Deadline deadline = deadline_of(mode, scenario_.receive_deadlines);
     const Instant started = mode == DeadlineMode::now ? monotonic_now() : deadline.instant();
     journal_.begin(Op::receive, channel, mode, 0, 0);
-    const IoResult result = receivers_[channel]->receive(incoming_, deadline);
+    const IoResult result = [&] {
+      const Stage::Inside inside(stage_, Op::receive);
+      return receivers_[channel]->receive(incoming_, deadline);
+    }();
     const Stamp returned = journal_.returned();
     if (result.outcome == Outcome::ok) {
       const std::size_t size = std::min(result.size, incoming_.size());
@@ -419,7 +429,10 @@ class LaneWork {
         if (journal_.room(1)) {
           const Deadline deadline = Deadline::in(std::chrono::nanoseconds(close_patience_ns));
           journal_.begin(Op::close, channel, DeadlineMode::at, 0, 0);
-          const IoResult result = (*endpoint)->close(deadline);
+          const IoResult result = [&] {
+            const Stage::Inside inside(stage_, Op::close);
+            return (*endpoint)->close(deadline);
+          }();
           journal_.end(journal_.returned(), result.outcome,
                        static_cast<std::uint16_t>(result.error));
         }

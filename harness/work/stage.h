@@ -32,6 +32,33 @@ class Stage {
   virtual unsigned shortages() const { return 0; }
   // How long this thread has been runnable without running, since it began; 0 where unknown.
   virtual std::int64_t starved_ns() const = 0;
+
+  // While it lives, the calling thread is inside an operation of the transport: there, and nowhere
+  // else, its calls may be made to fail. One test where nobody listens.
+  class Inside {
+   public:
+    Inside(Stage& stage, Op op) : stage_(stage.follows_operations_ ? &stage : nullptr) {
+      if (stage_ != nullptr) [[unlikely]]
+        stage_->enter_operation(op);
+    }
+    ~Inside() {
+      if (stage_ != nullptr) [[unlikely]]
+        stage_->leave_operation();
+    }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+
+   private:
+    Stage* stage_;
+  };
+
+ protected:
+  // Set in the constructor by a stage that wants to know of each operation.
+  bool follows_operations_ = false;
+
+ private:
+  virtual void enter_operation(Op) {}
+  virtual void leave_operation() {}
 };
 
 }  // namespace ipctorture

@@ -20,6 +20,8 @@
 
 namespace ipctorture::schedule {
 
+namespace errors_of = ipctorture::errors_of;
+
 // Numbers of objects that order their users but are no descriptor's (object_of_descriptor).
 inline constexpr std::uint64_t sync_tag = std::uint64_t{1} << 62;      // | key of the object
 inline constexpr std::uint64_t system_v_tag = std::uint64_t{1} << 61;  // | id

@@ -32,7 +32,7 @@ std::uint64_t key_of(int fd) { return static_cast<std::uint32_t>(fd); }
 template <typename Make>
 int make_descriptor(const void* pc, Make call) {
   if (!controlled()) return static_cast<int>(answer(call()));
-  if (const int error = shortage(Point::open, {{EMFILE, ENOMEM}}, pc); error != 0) {
+  if (const int error = shortage(Point::open, errors_of::new_descriptor, pc); error != 0) {
     return static_cast<int>(answer(-error));
   }
   const long result = call();
@@ -47,7 +47,7 @@ constexpr Call open_call{.at = Point::open,
                          .waits_for = effect_pipe | effect_file,
                          .users = Users::both,
                          .object = all_names,
-                         .errors = {{EMFILE}}};
+                         .errors = errors_of::open};
 
 bool is_fifo(int directory, const char* path) {
   struct stat status{};
@@ -108,7 +108,7 @@ long open_at(int directory, const char* path, int flags, mode_t mode, const void
   const auto open = [&] { return raw_call(SYS_openat, directory, word(path), flags, mode); };
   if (!controlled()) return open();
   Call call = open_call;
-  if ((flags & O_CREAT) != 0) call.errors = {{EMFILE, ENOSPC}};
+  if ((flags & O_CREAT) != 0) call.errors = errors_of::open_or_create;
   const long result = make_call(call, pc, open);
   if (result >= 0) opened(static_cast<int>(result), flags);
   return result;
@@ -212,7 +212,7 @@ long connect_socket(int fd, const sockaddr* address, socklen_t length, const voi
 
 long accept_socket(int fd, sockaddr* address, socklen_t* length, int flags, const void* pc) {
   Call call = socket_call(Point::accept, fd, Users::acquire);
-  call.errors = {{EMFILE}};
+  call.errors = errors_of::open;
   return restarting([&] {
     return make_call(call, pc, [&] {
       progress_rings(pc);
@@ -467,7 +467,7 @@ int inotify_add_watch(int fd, const char* path, std::uint32_t events) noexcept {
   const auto call = [&] { return raw_call(SYS_inotify_add_watch, fd, word(path), events); };
   if (!controlled()) return static_cast<int>(answer(call()));
   return make_int_call(
-      {.at = Point::file, .key = key_of(fd), .effects = effect_file, .errors = {{ENOSPC}}},
+      {.at = Point::file, .key = key_of(fd), .effects = effect_file, .errors = errors_of::watch},
       __builtin_return_address(0), call);
 }
 
@@ -479,7 +479,7 @@ int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept {
   return make_int_call({.at = Point::poll,
                         .key = key_of(epoll),
                         .effects = effect_pipe,
-                        .errors = {{static_cast<std::int16_t>(adds ? ENOSPC : 0)}}},
+                        .errors = adds ? errors_of::watch : errors_of::none},
                        __builtin_return_address(0), call);
 }
 

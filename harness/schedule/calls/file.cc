@@ -19,7 +19,7 @@ constexpr Call new_name_call{.at = Point::file,
                              .effects = effect_file,
                              .users = Users::both,
                              .object = all_names,
-                             .errors = {{ENOSPC}}};
+                             .errors = errors_of::room};
 
 Call content_call(int fd) {
   return {.at = Point::file,
@@ -32,7 +32,7 @@ Call content_call(int fd) {
 // It asks for room on the medium.
 Call room_call(int fd) {
   Call call = content_call(fd);
-  call.errors = {{ENOSPC}};
+  call.errors = errors_of::room;
   return call;
 }
 
@@ -46,7 +46,7 @@ int with_call(const Call& about, const void* pc, long number, long a, long b = 0
 // fsync(2) shows nothing to others.
 int sync(long number, int fd, const void* pc) {
   const Call sync_call{
-      .at = Point::file, .key = static_cast<std::uint32_t>(fd), .errors = {{ENOSPC}}};
+      .at = Point::file, .key = static_cast<std::uint32_t>(fd), .errors = errors_of::room};
   return with_call(sync_call, pc, number, fd);
 }
 

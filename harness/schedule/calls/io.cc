@@ -4,7 +4,7 @@
 // Whatever waits is tried without waiting: descriptors are made non-blocking for the moment, socket
 // calls get MSG_DONTWAIT. A blocking write, and a read with MSG_WAITALL, goes on until it is done,
 // as the kernel's does, and waits in between. A stream may give or take less than asked for: that
-// is a question, except where POSIX promises all or nothing (up to PIPE_BUF bytes into a pipe).
+// is a question, except where all or nothing is promised (base/call_errors.h).
 //
 // Where it stops: an answer that comes with partial progress is that progress, as if a signal had
 // come. Pieces of a large write that the pipe has room for are not interleaved with others'. A
@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <span>
 
+#include "harness/base/packet_pipe.h"
 #include "harness/schedule/calls/call.h"
 #include "harness/schedule/calls/parts.h"
 #include "harness/schedule/calls/timers.h"
@@ -49,12 +50,26 @@ std::size_t waiting_bytes(int fd) {
   return raw_call(SYS_ioctl, fd, FIONREAD, word(&bytes)) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
+bool takes_packet(int fd) {
+  const Uncontrolled uncontrolled;
+  return next_is_packet(fd);
+}
+
 // How much a read of a stream takes.
 std::size_t read_size(int fd, std::size_t wanted, const void* pc) {
   if (!control->questions) return wanted;
   const std::size_t possible = std::min(wanted, waiting_bytes(fd));
+  if (possible < 2) return wanted;
   const std::size_t size = shortened(possible, pc);
   return size == possible ? wanted : size;
+}
+
+// What is behind a descriptor that is no socket.
+Behind behind(int fd, Kind kind) {
+  if (kind == Kind::file) return Behind::file;
+  if (kind != Kind::pipe) return Behind::other;
+  const long flags = raw_call(SYS_fcntl, fd, F_GETFL);
+  return flags >= 0 && (flags & O_DIRECT) != 0 ? Behind::packet_pipe : Behind::pipe;
 }
 
 bool is_stream_socket(int fd) {
@@ -79,9 +94,6 @@ bool waits(int fd, int flags) {
   return (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) == 0 && !is_nonblocking(fd);
 }
 
-// Who does not wait may be told to come again although something is there: select(2), BUGS.
-std::int16_t again_unless(bool waits) { return waits ? 0 : EAGAIN; }
-
 std::span<const iovec> parts_of(const msghdr& message) {
   return {message.msg_iov, message.msg_iovlen};
 }
@@ -94,7 +106,7 @@ void set_parts(msghdr& message, std::span<const iovec> parts) {
 long send_message(int fd, const msghdr& message, int flags, const void* pc) {
   Call call = socket_call(fd, Point::write_call, Users::release);
   const bool stream = is_stream_socket(fd), patient = waits(fd, flags);
-  call.errors = {{ENOBUFS, again_unless(patient)}};
+  call.errors = errors_of::send(patient);
   const std::size_t bytes = bytes_of(parts_of(message));
   long sent = 0;
   point(call.at, call.key, pc);
@@ -123,7 +135,7 @@ long send_message(int fd, const msghdr& message, int flags, const void* pc) {
 long receive_message(int fd, msghdr& message, int flags, const void* pc) {
   Call call = socket_call(fd, Point::read_call, Users::acquire);
   const bool stream = is_stream_socket(fd), patient = waits(fd, flags);
-  call.errors = {{again_unless(patient)}};
+  call.errors = errors_of::receive(patient);
   const bool peeks = (flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)) != 0;
   const bool all = stream && patient && !peeks && (flags & MSG_WAITALL) != 0;
   Rest rest(parts_of(message), bytes_of(parts_of(message)));
@@ -175,19 +187,21 @@ long read_parts(int fd, std::span<const iovec> parts, const void* pc) {
     set_parts(message, parts);
     return receive_message(fd, message, 0, pc);
   }
+  const Behind what = behind(fd, kind);
   Call call = descriptor_call(fd, kind, Point::read_call, Users::acquire);
   if (kind == Kind::file) call.effects = 0;
   if (kind == Kind::pipe && timer_of(fd) != nullptr && !parts.empty()) {
     return read_timer(fd, parts[0].iov_base, parts[0].iov_len, pc);
   }
-  if (kind == Kind::pipe) call.errors = {{again_unless(!is_nonblocking(fd))}};
+  if (kind == Kind::pipe) call.errors = errors_of::use_pipe(!is_nonblocking(fd));
   if (has_rings()) call.waits_for |= effect_pipe | effect_socket;
   // A signalfd: signals of timers that are blocked come there.
   const auto next = [&] { return kind == Kind::other ? next_blocked_signal() : 0; };
   const long taken = make_timed_call(call, pc, next, [&] {
     if (kind == Kind::other) send_expired_signals();
     progress_rings(pc);
-    Rest wanted(parts, kind == Kind::pipe ? read_size(fd, bytes, pc) : bytes);
+    const bool may_be_short = read_may_be_short(what) && control->questions && !takes_packet(fd);
+    Rest wanted(parts, may_be_short ? read_size(fd, bytes, pc) : bytes);
     const NonBlocking now(fd);
     const long result = now.judged(raw_parts(SYS_read, SYS_readv, fd, wanted.next()));
     if (result != would_block) check_memory(parts, result, true);
@@ -206,13 +220,14 @@ long write_parts(int fd, std::span<const iovec> parts, const void* pc) {
     return send_message(fd, message, 0, pc);
   }
   Call call = descriptor_call(fd, kind, Point::write_call, Users::release);
-  if (kind == Kind::file) call.errors = {{ENOSPC}};
-  if (kind == Kind::pipe) call.errors = {{again_unless(!is_nonblocking(fd))}};
+  if (kind == Kind::file) call.errors = errors_of::room;
+  if (kind == Kind::pipe) call.errors = errors_of::use_pipe(!is_nonblocking(fd));
   const bool whole = kind != Kind::pipe || bytes <= PIPE_BUF;
+  const bool may_be_short = write_may_be_short(behind(fd, kind), bytes);
   long written = 0;
   point(call.at, call.key, pc);
   check_memory(parts, static_cast<long>(bytes), false);
-  Rest rest(parts, whole ? bytes : shortened(bytes, pc));
+  Rest rest(parts, may_be_short ? shortened(bytes, pc) : bytes);
   if (has_rings()) call.waits_for |= effect_pipe | effect_socket;
   const auto attempt = [&] {
     progress_rings(pc);

@@ -86,7 +86,7 @@ constexpr Call find_call{.at = Point::system_v,
                          .effects = effect_system_v,
                          .users = Users::both,
                          .object = all_names,
-                         .errors = {{ENOSPC}}};
+                         .errors = errors_of::room};
 
 // An object that was removed while one waited for it says so; to who comes later it is unknown.
 template <typename Attempt>
@@ -161,7 +161,7 @@ mqd_t mq_open(const char* name, int flags, ...) noexcept {
   va_end(arguments);
   if (!controlled()) return call(name, flags, mode, attributes);
   Call open = queue_name_call;
-  open.errors = {{EMFILE, static_cast<std::int16_t>(makes ? ENOSPC : 0)}};
+  open.errors = makes ? errors_of::open_or_create : errors_of::open;
   return make_int_call(open, __builtin_return_address(0),
                        [&] { return as_result(call(name, flags, mode, attributes)); });
 }
@@ -235,7 +235,7 @@ int msgsnd(int queue, const void* message, size_t bytes, int flags) {
   const bool waits = (flags & IPC_NOWAIT) == 0;
   const void* pc = __builtin_return_address(0);
   Call send = system_v_call(queue, Users::release);
-  send.errors = {{ENOMEM}};
+  send.errors = errors_of::system_v_message;
   return static_cast<int>(answer(wait_system_v(send, pc, [&] {
     const long result = call(flags | IPC_NOWAIT);
     return waits && result == -EAGAIN ? would_block : result;

@@ -186,7 +186,8 @@ void* mmap(void* address, size_t bytes, int protection, int flags, int fd, off_t
   }
   const void* pc = __builtin_return_address(0);
   object_call(Point::map, pc);
-  if (shortage(Point::map, {{ENOMEM}}, pc) != 0) return reinterpret_cast<void*>(answer(-ENOMEM));
+  if (shortage(Point::map, errors_of::map, pc) != 0)
+    return reinterpret_cast<void*>(answer(-ENOMEM));
   return map_shared(bytes, protection, flags, fd, offset);
 }
 
@@ -227,7 +228,7 @@ int shm_open(const char* name, int flags, mode_t mode) {
   const void* pc = __builtin_return_address(0);
   object_call(Point::open, pc);
   order_users(Users::both, all_names);
-  if (const int error = shortage(Point::open, {{EMFILE}}, pc); error != 0) {
+  if (const int error = shortage(Point::open, errors_of::open, pc); error != 0) {
     return static_cast<int>(answer(-error));
   }
   const Uncontrolled uncontrolled;
@@ -247,7 +248,7 @@ int memfd_create(const char* name, unsigned flags) noexcept {
   if (controlled()) {
     const void* pc = __builtin_return_address(0);
     object_call(Point::open, pc);
-    const int error = shortage(Point::open, {{EMFILE, ENOMEM}}, pc);
+    const int error = shortage(Point::open, errors_of::new_descriptor, pc);
     if (error != 0) return static_cast<int>(answer(-error));
   }
   return static_cast<int>(answer(raw_call(SYS_memfd_create, word(name), flags)));
@@ -258,7 +259,8 @@ void* shmat(int id, const void* address, int flags) noexcept {
   if (!controlled() || address != nullptr) return call(id, address, flags);
   const void* pc = __builtin_return_address(0);
   object_call(Point::map, pc);
-  if (shortage(Point::map, {{ENOMEM}}, pc) != 0) return reinterpret_cast<void*>(answer(-ENOMEM));
+  if (shortage(Point::map, errors_of::map, pc) != 0)
+    return reinterpret_cast<void*>(answer(-ENOMEM));
   shmid_ds status{};
   {
     const Uncontrolled uncontrolled;

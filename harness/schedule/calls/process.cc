@@ -161,7 +161,7 @@ pid_t fork() noexcept {
   Control& c = *control;
   point(Point::process, c.lanes, pc);
   if (!crew.forked) starts_uncontrolled(__func__);
-  if (const int error = shortage(Point::process, {{EAGAIN, ENOMEM}}, pc); error != 0) {
+  if (const int error = shortage(Point::process, errors_of::process, pc); error != 0) {
     return static_cast<pid_t>(answer(-error));
   }
   note_kernel_call();

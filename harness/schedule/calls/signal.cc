@@ -104,7 +104,7 @@ int sigqueue(pid_t process, int signal, const sigval value) noexcept {
   if (!controlled()) return call(process, signal, value);
   process = to_real(process);
   Call send = sending(signal);
-  send.errors = {{EAGAIN}};  // RLIMIT_SIGPENDING
+  send.errors = errors_of::queue_signal;
   return make_int_call(send, __builtin_return_address(0),
                        [&] { return as_result(call(process, signal, value)); });
 }

@@ -177,7 +177,7 @@ int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*
   if (!controlled()) return call(thread, attributes, start, argument);
   const void* pc = __builtin_return_address(0);
   point(Point::thread, control->lanes, pc);
-  if (const int error = shortage(Point::thread, {{EAGAIN}}, pc); error != 0) return error;
+  if (const int error = shortage(Point::thread, errors_of::thread, pc); error != 0) return error;
   const unsigned lane = add_lane(me().process);
   int detached = PTHREAD_CREATE_JOINABLE;
   if (attributes != nullptr) ::pthread_attr_getdetachstate(attributes, &detached);

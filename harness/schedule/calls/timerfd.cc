@@ -96,7 +96,8 @@ long open_pipe(int flags) {
 long make_timer(clockid_t clock, int flags, const void* pc) {
   static_assert(TFD_NONBLOCK == O_NONBLOCK && TFD_CLOEXEC == O_CLOEXEC);
   if ((flags & ~(TFD_NONBLOCK | TFD_CLOEXEC)) != 0) return -EINVAL;
-  if (const int error = shortage(Point::open, {{EMFILE, ENOMEM}}, pc); error != 0) return -error;
+  if (const int error = shortage(Point::open, errors_of::new_descriptor, pc); error != 0)
+    return -error;
   LaneControl& lane = me();
   if (lane.descriptor_timers == descriptor_timers_max) {
     not_controlled("more timerfds than explore can follow");

@@ -31,7 +31,7 @@ long at_offset(const AtOffset& what, int fd, std::span<const iovec> parts, off_t
   const bool reads = what.at == Point::read_call;
   Call call = descriptor_call(fd, Kind::file, what.at, reads ? Users::acquire : Users::release);
   if (reads) call.effects = 0;
-  if (!reads) call.errors = {{ENOSPC}};
+  if (!reads) call.errors = errors_of::room;
   return make_call(call, pc, [&] {
     const long result = raw_call(what.number, fd, what.a, what.b, offset);
     check_memory(parts, result, reads);
@@ -247,7 +247,7 @@ ssize_t copy_file_range(int from, off64_t* from_offset, int to, off64_t* to_offs
   };
   if (!controlled()) return answer(copy());
   Call call = descriptor_call(to, Kind::file, Point::write_call, Users::release);
-  call.errors = {{ENOSPC}};
+  call.errors = errors_of::room;
   const void* pc = __builtin_return_address(0);
   return answer(make_call(call, pc, [&] {
     order_users_of_descriptor(Users::acquire, from);

@@ -121,7 +121,8 @@ int make_ring(unsigned entries, LibraryRing& library, io_uring_params& wanted, c
   if ((wanted.flags & ~flags_known) != 0) uring_not_controlled("setup flags", wanted.flags);
   if (entries == 0) return -EINVAL;
   if (entries > entries_max) uring_not_controlled("number of entries", entries);
-  if (const int error = shortage(Point::open, {{EMFILE, ENOMEM}}, pc); error != 0) return -error;
+  if (const int error = shortage(Point::open, errors_of::new_descriptor, pc); error != 0)
+    return -error;
   entries = std::bit_ceil(entries);
   const bool sized = (wanted.flags & IORING_SETUP_CQSIZE) != 0;
   if (sized && (wanted.cq_entries < entries || wanted.cq_entries > 4 * entries_max)) return -EINVAL;
