@@ -104,12 +104,11 @@ std::string known_suite(const CampaignTally& tally, Counts* all) {
   std::string xml;
   for (const KnownEntryTally& entry : tally.known) {
     const bool told = entry.state == KnownState::seen || entry.state == KnownState::replayed;
-    cases.push_back(
-        {.name = fmt::format("{} of {}", entry.fingerprint, entry.transport),
-         .verdict = entry.fails() ? Verdict::violation
-                    : told        ? Verdict::pass
-                                  : Verdict::unsupported,
-         .what = fmt::format("{}: {}: {}", entry.where, to_string(entry.state), entry.note)});
+    cases.push_back({.name = fmt::format("{} of {}", entry.fingerprint, entry.transport),
+                     .verdict = entry.fails() ? Verdict::violation
+                                : told        ? Verdict::pass
+                                              : Verdict::unsupported,
+                     .what = known_entry_text(entry)});
     xml += case_xml(cases.back(), "known_failures");
   }
   Counts counts;

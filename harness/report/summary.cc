@@ -28,7 +28,7 @@ std::string latency_or_dash(std::int64_t ns) { return ns <= 0 ? "-" : human_dura
 
 std::string promise_lines(const PromiseTally& promise, const std::string& program) {
   std::string text = fmt::format("  {}: {}\n", to_string(promise.promise), promise.what);
-  if (promise.verdict == Verdict::violation) {
+  if (promise.verdict == Verdict::violation && !promise.fingerprint.empty()) {
     text += fmt::format("    fingerprint: {}\n", promise.fingerprint);
   }
   if (!promise.bundle.empty()) text += "    " + replay_line(program, promise.bundle) + "\n";

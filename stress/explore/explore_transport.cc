@@ -96,6 +96,9 @@ class Explorer {
     if (!crashed_ || !settle_crash() || result_.interrupted || monotonic_now() >= until) {
       return false;
     }
+    for (const TrialCoverage& trial : result_.trials) {
+      if (trial.exhausted && trial.exhaustive) options_.complete.insert(trial.name);
+    }
     for (schedule::Trial& trial : trials_) {
       if (trial.backend == schedule::Backend::fibers) trial.name += ", but in processes";
       trial.backend = schedule::Backend::processes;
@@ -295,7 +298,7 @@ class Explorer {
   };
 
   const Registration& registration_;
-  const ExploreOptions options_;
+  ExploreOptions options_;
   std::vector<schedule::Trial> trials_;
   ShardBoard* boards_ = nullptr;
   std::vector<Running> shards_;
