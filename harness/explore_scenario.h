@@ -20,7 +20,8 @@ class ScheduleJudge {
   ScheduleJudge(const Scenario& scenario, const Contract& contract)
       : scenario_(scenario), contract_(contract) {}
 
-  // The judgement is good until the next call; nothing: as an earlier one, which was no violation.
+  // The judgement is good until the next call; nothing: as an earlier one, whose
+  // violations, if it had any, were judged then.
   const Judgement* judge(const schedule::Session& session, schedule::Ending ending);
   // Judges without looking whether it was seen before.
   Judgement judge_afresh(const schedule::Session& session, schedule::Ending ending) const;

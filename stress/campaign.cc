@@ -72,6 +72,7 @@ void Campaign::count_controlled(std::size_t transport, const ControlledResult& r
         fmt::format("{}: under control: {}", state.tally.transport, result.harness_failure));
     ++harness_failed_;
   }
+  count_known_controlled(state, result);
   if (!result.failed()) return;
   for (unsigned p = 0; p < promise_count; ++p) {
     const auto promise = static_cast<Promise>(p);
@@ -80,6 +81,7 @@ void Campaign::count_controlled(std::size_t transport, const ControlledResult& r
     tally.promise = promise;
     tally.verdict = Verdict::violation;
     tally.what = result.what;
+    tally.fingerprint = result.fingerprint;
     tally.seed = seed_text(plan_.seed);
     tally.bundle = result.bundle;
   }
@@ -185,14 +187,24 @@ void Campaign::finish(const Case& done, const CaseResult& result) {
     }
     return;
   }
-  const Verdict verdict = result.judgement.verdict();
+  // Without what is known.
+  Verdict verdict = Verdict::pass;
+  bool known_seen = false;
+  for (const Finding& finding : result.judgement.findings) {
+    const bool is_known = known(state, finding) != nullptr;
+    known_seen = known_seen || is_known;
+    if (is_known) count_known(state, done, finding, result);
+    if (!is_known) verdict = worse(verdict, finding.verdict);
+  }
   if (result.interrupted && verdict != Verdict::violation) return;
   ++state.tally.scenarios;
   state.tally.messages += result.traffic.received;
   state.traffic_ns += result.traffic.traffic_ns;
   state.latency.merge(result.latency);
-  if (verdict == Verdict::inconclusive) ++state.tally.inconclusive_scenarios;
+  if (verdict == Verdict::inconclusive && !known_seen) ++state.tally.inconclusive_scenarios;
   for (const Finding& finding : result.judgement.findings) {
+    // What a known failure cut short is no doubt of its own, nor an occasion.
+    if (known_seen && finding.verdict == Verdict::inconclusive) continue;
     count_finding(state, done, finding, result);
   }
   count_fairness(state, result.judgement.fairness);
@@ -209,6 +221,7 @@ void Campaign::count_finding(State& state, const Case& done, const Finding& find
   ++promise.scenarios;
   promise.occasions += finding.occasions;
   for (TermTally& term : promise.terms) term.occasions += finding.tried_of(term.term);
+  if (known(state, finding) != nullptr) return;
   if (finding.verdict == Verdict::inconclusive) {
     ++state.inconclusive_scenarios[finding.promise];
     auto& [count, text] = state.inconclusive[fingerprint(finding)];
@@ -225,6 +238,7 @@ void Campaign::count_finding(State& state, const Case& done, const Finding& find
   if (finding.verdict == promise.verdict && !better_known) return;
   promise.verdict = finding.verdict;
   promise.what = finding.what;
+  promise.fingerprint = finding.verdict == Verdict::violation ? fingerprint(finding) : "";
   promise.seed = seed_text(plan_.seed);
   promise.again = case_flags(done);
   promise.bundle = path;

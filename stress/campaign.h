@@ -24,6 +24,7 @@
 #include "harness/report/tally.h"
 #include "harness/scenario/generate.h"
 #include "stress/exit_code.h"
+#include "stress/known_failures.h"
 #include "stress/latency.h"
 #include "stress/selection.h"
 #include "stress/settings.h"
@@ -45,6 +46,7 @@ struct CampaignPlan {
   std::optional<Launch> launch;                             // only this way of starting workers
   std::optional<std::uint32_t> failing_calls, short_calls;  // of Faults, in every scenario
   GenerateOptions generate;
+  KnownFailures known;  // go on past these
 };
 
 // One scenario to run. `transport` is the index in CampaignPlan::transports.
@@ -93,7 +95,8 @@ class Campaign {
   // True for the first time this campaign sees the finding: a bundle is due, and the case's result
   // has an entry in `bundles`.
   bool first_sighting(const Case& which, const Finding& finding);
-  // What failed since the last call, once per fingerprint, in order.
+  // What failed since the last call, once per fingerprint, in order; with the verdict `known` what
+  // the plan knows.
   std::vector<Failure> take_failures();
   std::vector<std::string> take_harness_failures();  // "pipe: what"
   // The flags of `run` that make this case again: "pipe --seed g1:... --case 17".
@@ -103,7 +106,7 @@ class Campaign {
   // The tally so far, with verdicts, by the rules of the file campaign_verdict.cc.
   enum class Machine : std::uint8_t { idle, loaded };
   CampaignTally tally(Machine machine, Instant now) const;
-  // Of everything but interruptions: those are the caller's.
+  // Of everything but interruptions: those are the caller's. Entries of `tally.known` that fail do.
   ExitCode exit_code(const CampaignTally& tally) const;
 
  private:
@@ -121,6 +124,7 @@ class Campaign {
         inconclusive;  // symptom -> count, text
     TransportTally tally;
     std::map<Promise, PromiseTally> promises;
+    std::map<std::string, KnownTally> known;        // by fingerprint
     double jain_producers = 0, jain_consumers = 0;  // sums
     std::map<Promise, std::uint64_t> inconclusive_scenarios;
   };
@@ -131,8 +135,15 @@ class Campaign {
   void count_finding(State& state, const Case& done, const Finding& finding,
                      const CaseResult& result);
   static void count_fairness(State& state, const Fairness& fairness);
+  const KnownFailure* known(const State& state, const Finding& finding) const;
+  void count_known(State& state, const Case& done, const Finding& finding,
+                   const CaseResult& result);
+  void count_known_controlled(State& state, const ControlledResult& result);
+  KnownTally& known_tally(State& state, const KnownFailure& entry);
   void report_failure(const Case& done, const Finding& finding, const std::string& bundle);
+  void report_known(const State& state, const KnownTally& known, std::string engine);
   TransportTally judged(const State& state, Machine machine) const;
+  std::vector<KnownEntryTally> known_entries() const;
 
   const CampaignPlan plan_;
   Instant started_;

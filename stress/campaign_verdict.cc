@@ -4,6 +4,7 @@
 //  - inconclusive: more than 1 % of its scenarios are (10 % on a loaded machine), or a promise of
 //    its contract, or one of its terms, had no occasion to be broken (not in a shard: the shards
 //    together must have it; nor where one case alone was asked for);
+//  - known: otherwise, when there were violations that known.toml lists, and no others;
 //  - pass: otherwise, and then it says how much was tried;
 //  - unsupported: no scenario of it could run here. Where some could, the others are inconclusive.
 #include <fmt/format.h>
@@ -48,12 +49,26 @@ void mark_unsupported(TransportTally& t, const std::map<Promise, PromiseTally>& 
   }
 }
 
+// A promise with nothing worse than known failures is known: neither kept, nor untried.
+void mark_known(PromiseTally& promise, const std::vector<KnownTally>& all) {
+  for (const KnownTally& known : all) {
+    if (known.promise != promise.promise || promise.verdict != Verdict::pass) continue;
+    promise.verdict = Verdict::known;
+    promise.what = known.what;
+    promise.fingerprint = known.fingerprint;
+    promise.again = known.again;
+    promise.bundle = known.bundle;
+  }
+}
+
 }  // namespace
 
 TransportTally Campaign::judged(const State& state, Machine machine) const {
   TransportTally t = state.tally;
   if (t.scenarios == 0 && t.unsupported_reason.empty()) t.unsupported_reason = state.refusal;
+  for (const auto& [print, known] : state.known) t.known.push_back(known);
   const bool broken =
+      !t.known.empty() ||
       std::any_of(state.promises.begin(), state.promises.end(),
                   [](const auto& one) { return one.second.verdict == Verdict::violation; });
   if (!broken && (!t.unsupported_reason.empty() || t.scenarios == 0)) {
@@ -86,6 +101,7 @@ TransportTally Campaign::judged(const State& state, Machine machine) const {
     if (promise.verdict == Verdict::inconclusive && !too_many(inconclusive, t.scenarios, machine)) {
       promise.verdict = Verdict::pass;  // within the share that is allowed; the count stays visible
     }
+    mark_known(promise, t.known);
     const bool whole = plan_.shard.count == 1 && plan_.only_case == 0;
     const std::string wanting = untried(promise, t.scenarios);
     if (promise.verdict == Verdict::pass && !wanting.empty() && whole) {
@@ -105,6 +121,7 @@ CampaignTally Campaign::tally(Machine machine, Instant now) const {
   CampaignTally all{
       .seed = seed_text(plan_.seed), .started = started_text_, .elapsed_ns = now - started_};
   for (const State& state : states_) all.transports.push_back(judged(state, machine));
+  all.known = known_entries();
   return all;
 }
 
@@ -113,6 +130,9 @@ ExitCode Campaign::exit_code(const CampaignTally& tally) const {
   ExitCode code = harness_failed_ > 0 ? ExitCode::harness_failed : ExitCode::pass;
   for (std::size_t i = 0; i < tally.transports.size(); ++i) {
     code = graver(code, exit_code_of(tally.transports[i].verdict, plan_.transports[i].asked));
+  }
+  for (const KnownEntryTally& entry : tally.known) {
+    if (entry.fails()) code = graver(code, ExitCode::violation);
   }
   return code;
 }

@@ -151,6 +151,10 @@ class Parser {
                    "with the broken ones that prove the oracles")
         ->group("Selection");
   }
+  void add_known(CLI::App* verb) {
+    setting(verb, "known", "FILE", "failures to live with for now [known.toml, if there is one]",
+            "Selection");
+  }
   void add_run();
   void add_explore();
   void add_list();
@@ -170,6 +174,7 @@ void Parser::add_run() {
   run_ = add_verb("run", "Torture transports and judge what they did");
   run_->footer(run_footer);
   add_selection(run_);
+  add_known(run_);
   setting(run_, "time", "TIME", "60s, 10m ...: of everything, or of each when named [60s]",
           "Budget");
   setting(run_, "runs", "N", "scenarios of each transport (then no time limit by itself)",
@@ -204,6 +209,7 @@ void Parser::add_explore() {
   explore_ = add_verb("explore", "Search the interleavings of a transport, step by step");
   explore_->footer(explore_footer);
   add_selection(explore_);
+  add_known(explore_);
   setting(explore_, "time", "TIME", "60s, 10m ...: of everything, or of each when named [60s]",
           "Budget");
   setting(explore_, "schedules", "N", "schedules of each transport (then no time limit by itself)",

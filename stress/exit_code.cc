@@ -34,6 +34,7 @@ ExitCode graver(ExitCode a, ExitCode b) { return gravity(a) >= gravity(b) ? a : 
 ExitCode exit_code_of(Verdict verdict, AskedFor asked) {
   switch (verdict) {
     case Verdict::pass:
+    case Verdict::known:
       return ExitCode::pass;
     case Verdict::violation:
       return ExitCode::violation;

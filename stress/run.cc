@@ -22,6 +22,7 @@
 #include "harness/run_scenario.h"
 #include "stress/campaign.h"
 #include "stress/engine_room.h"
+#include "stress/known_check.h"
 #include "stress/machine_load.h"
 #include "stress/run_output.h"
 #include "stress/terminal.h"
@@ -74,6 +75,8 @@ CampaignPlan read_plan(const Settings& settings, const Selection& selection) {
   plan.failing_calls = rate("failing-calls");
   plan.short_calls = rate("short-calls");
   plan.fail_fast = settings.on("fail-fast") ? FailFast::yes : FailFast::no;
+  plan.known = read_known_failures(settings, plan.transports);
+  refuse_foreign_bundles(plan.known);
   return plan;
 }
 
@@ -104,10 +107,24 @@ std::int64_t controlled_ns(const Settings& settings, const CampaignPlan& plan) {
          static_cast<std::int64_t>(plan.transports.size());
 }
 
+// Why a run of this plan cannot tell that a known failure is gone; empty: it can.
+std::string too_little(const CampaignPlan& plan, std::int64_t controlled_ns) {
+  const bool part = plan.runs > 0 || plan.only_case > 0 || plan.shard.count > 1 || plan.launch;
+  const auto each_ns = plan.time_ns / static_cast<std::int64_t>(plan.transports.size());
+  if (part) return "this run is a part";
+  if (controlled_ns == 0 || controlled_ns >= each_ns) return "one engine had no time";
+  if (each_ns < known_least_ns) return "this run was short";
+  return {};
+}
+
 // What would be run: the transports and their first cases, which depend on the seed alone.
 void print_dry_run(const CampaignPlan& plan, unsigned jobs) {
   print_result(fmt::format("seed {}\ntransports: {}; {}; scenarios at once: {}\n",
                            seed_text(plan.seed), plan.transports.size(), budget_text(plan), jobs));
+  for (const KnownEntryTally& entry : plan.known.tallies()) {
+    print_result(fmt::format("known: {} of {}, until {}{}\n", entry.fingerprint, entry.transport,
+                             entry.expires, entry.fails() ? ": expired" : ""));
+  }
   for (const Selected& selected : plan.transports) {
     print_result(fmt::format("{}\n", selected.registration->name));
     CampaignPlan alone = plan;
@@ -148,10 +165,12 @@ class Run {
         jobs_(jobs),
         start_(describe_start(plan)),
         controlled_ns_(controlled_ns),
+        known_(plan.known),
+        too_little_(too_little(plan, controlled_ns)),
         progress_(terminal_.progress, terminal_.progress_width, print_note),
         room_(jobs + std::min<unsigned>(patient_engines_max,
                                         static_cast<unsigned>(plan.transports.size()))),
-        control_(output_.path(), plan.seed, jobs, room_.interrupted_flag()),
+        control_(output_.path(), plan.seed, jobs, known_file(settings), room_.interrupted_flag()),
         campaign_(without(std::move(plan), controlled_ns), monotonic_now()) {}
 
   ExitCode go() {
@@ -298,9 +317,16 @@ class Run {
       if (failure.verdict == Verdict::violation) failed_.insert(failure.transport);
       record(json_failure(failure));
       if (json_) continue;
-      print_result(fmt::format("{} {}: {}\n",
-                               painted(Verdict::violation, terminal_.results.colour, "VIOLATION"),
-                               failure.transport, failure.what));
+      const bool known = failure.verdict == Verdict::known;
+      print_result(fmt::format(
+          "{} {}: {}\n  fingerprint: {}\n",
+          painted(failure.verdict, terminal_.results.colour, known ? "KNOWN" : "VIOLATION"),
+          failure.transport, failure.what, failure.fingerprint));
+      if (known) {
+        print_result(
+            fmt::format("  {}\n", known_reason(failure.reason, failure.link, failure.expires)));
+      }
+      if (known && failure.bundle.empty()) continue;
       print_result(
           failure.bundle.empty()
               ? fmt::format("  {}   (no bundle: a run writes at most {})\n",
@@ -340,10 +366,20 @@ class Run {
     }
   }
 
+  // What became of the entries of known.toml that this run did not see.
+  void settle_known(CampaignTally* tally) {
+    std::string why = too_little_;
+    if (campaign_.stopped()) why = "this run ended early";
+    if (room_.interrupted()) why = "this run was interrupted";
+    settle_unseen(known_, why, &tally->known, room_.interrupted_flag());
+    for (const KnownEntryTally& entry : tally->known) record(json_known_entry(entry));
+  }
+
   ExitCode tell_end(unsigned others) {
     const bool loaded = others >= loaded_permille;
-    const CampaignTally tally = campaign_.tally(
+    CampaignTally tally = campaign_.tally(
         loaded ? Campaign::Machine::loaded : Campaign::Machine::idle, monotonic_now());
+    settle_known(&tally);
     const ExitCode code = graver(campaign_.exit_code(tally), room_.exit_code());
     for (const TransportTally& one : tally.transports) record(json_transport(one));
     record(json_end(tally, static_cast<int>(code)));
@@ -374,6 +410,8 @@ class Run {
   const unsigned jobs_;
   const CampaignStart start_;
   const std::int64_t controlled_ns_;
+  const KnownFailures known_;
+  const std::string too_little_;  // to miss a known failure; empty: it is not
   Progress progress_;
   EngineRoom room_;
   UnderControl control_;

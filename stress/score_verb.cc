@@ -191,6 +191,8 @@ class Scorer {
                                         seed_text(mix64(request_.seed ^ mix64(k + 1))),
                                         "--hand-over",
                                         "0s",
+                                        "--known",  // of this folder: none may change a score
+                                        "",
                                         "--json",
                                         "--quiet",
                                         "--out",

@@ -16,11 +16,11 @@
 namespace ipctorture {
 namespace {
 
-constexpr std::array<std::string_view, 25> names{
-    "failing-calls", "short-calls", "control",   "hand-over", "page",   "seeds", "twin-time",
-    "resume",        "debugger",    "schedules", "time",      "runs",   "seed",  "case",
-    "out",           "exclude",     "fail-fast", "shard",     "launch", "jobs",  "quiet",
-    "json",          "junit",       "attempts",  "color"};
+constexpr std::array<std::string_view, 26> names{
+    "known",     "failing-calls", "short-calls", "control",   "hand-over", "page",   "seeds",
+    "twin-time", "resume",        "debugger",    "schedules", "time",      "runs",   "seed",
+    "case",      "out",           "exclude",     "fail-fast", "shard",     "launch", "jobs",
+    "quiet",     "json",          "junit",       "attempts",  "color"};
 constexpr std::size_t file_bytes_max = 64 * 1024;
 
 bool is_setting(std::string_view name) {
@@ -101,9 +101,9 @@ void Settings::read_toml(std::string_view text, const std::string& file) {
   }
 }
 
-void Settings::read_toml_file(const std::string& file, IfMissing if_missing) {
+std::optional<std::string> read_small_file(const std::string& file) {
   const Descriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid() && errno == ENOENT && if_missing == IfMissing::ignore) return;
+  if (!fd.valid() && errno == ENOENT) return std::nullopt;
   if (!fd.valid()) throw UsageError(file + ": " + std::generic_category().message(errno));
   std::string text(file_bytes_max + 1, 0);
   std::size_t size = 0;
@@ -115,7 +115,14 @@ void Settings::read_toml_file(const std::string& file, IfMissing if_missing) {
     if (size > file_bytes_max) throw UsageError(file + ": is above 64 KiB");
   }
   text.resize(size);
-  read_toml(text, file);
+  return text;
+}
+
+void Settings::read_toml_file(const std::string& file, IfMissing if_missing) {
+  if (const auto text = read_small_file(file)) return read_toml(*text, file);
+  if (if_missing == IfMissing::refuse) {
+    throw UsageError(file + ": " + std::generic_category().message(ENOENT));
+  }
 }
 
 std::optional<Settings::Value> Settings::find(std::string_view setting) const {

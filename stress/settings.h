@@ -56,6 +56,10 @@ class Settings {
   Layer flags_, environment_, file_;
 };
 
+// The text of a file that a person wrote, at most 64 KiB; nothing when there is none. Throws
+// UsageError that begins with its name.
+std::optional<std::string> read_small_file(const std::string& file);
+
 // A run's part of a campaign: cases k with (k - 1) % count == index - 1. "2/5".
 struct Shard {
   std::uint32_t index = 1, count = 1;

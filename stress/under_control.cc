@@ -27,6 +27,14 @@ void read_into(ControlledResult& result, const std::string& output) {
   if (json.contains("schedules") && json["schedules"].is_number_unsigned()) {
     result.schedules += json["schedules"].get<std::uint64_t>();
   }
+  if (json.contains("known") && json["known"].is_array()) {
+    for (const auto& one : json["known"]) {
+      if (!one.is_object()) continue;
+      ControlledKnown& known = result.known[text_in(one, "fingerprint")];
+      if (known.what.empty()) known.what = text_in(one, "what");
+      known.histories += one.value("histories", std::uint64_t{0});
+    }
+  }
   result.doubt = text_in(json, "doubt");
   result.harness_failure = text_in(json, "harness_failure");
   if (!json.contains("failure") || !json["failure"].is_object()) return;
@@ -40,9 +48,9 @@ void read_into(ControlledResult& result, const std::string& output) {
 
 }  // namespace
 
-UnderControl::UnderControl(std::string out, std::uint64_t seed, unsigned jobs,
+UnderControl::UnderControl(std::string out, std::uint64_t seed, unsigned jobs, std::string known,
                            const std::atomic<bool>& stop)
-    : out_(std::move(out)), seed_(seed), jobs_(jobs), stop_(stop) {}
+    : out_(std::move(out)), seed_(seed), jobs_(jobs), known_(std::move(known)), stop_(stop) {}
 
 bool UnderControl::available() { return ::access(explorer_path().c_str(), X_OK) == 0; }
 
@@ -55,8 +63,8 @@ const ControlledResult& UnderControl::explore(const std::string& transport, std:
       output_of({explorer_path(), "explore", transport, "--time",
                  fmt::format("{}ms", std::max<std::int64_t>(time_ns / 1'000'000, 1)), "--seed",
                  seed_text(seed_), "--jobs", std::to_string(jobs_), "--resume",
-                 fmt::format("{}/explored-{}.json", out_, transport), "--json", "--quiet", "--out",
-                 out_ + "/under-control"},
+                 fmt::format("{}/explored-{}.json", out_, transport), "--known", known_, "--json",
+                 "--quiet", "--out", out_ + "/under-control"},
                 &stop_);
   if (!stop_.load() || !output.empty()) read_into(result, output);
   return result;

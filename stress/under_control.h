@@ -9,12 +9,19 @@
 
 namespace ipctorture {
 
+// A failure that the entries of known.toml cover.
+struct ControlledKnown {
+  std::string what;             // the first time
+  std::uint64_t histories = 0;  // that showed it
+};
+
 // What one transport's slices came to until now.
 struct ControlledResult {
   bool tried = false;  // at least one slice ended in order
   std::uint64_t schedules = 0;
   std::string doubt;            // why its pass would claim too much; empty: it would not
   std::string harness_failure;  // empty: none
+  std::map<std::string, ControlledKnown> known;  // by fingerprint
   // Of a violation; empty: none was found.
   std::string promise, fingerprint, what, bundle;
   bool failed() const { return !fingerprint.empty(); }
@@ -22,8 +29,10 @@ struct ControlledResult {
 
 class UnderControl {
  public:
-  // `out`: the run's folder; bundles go to a folder in it. `stop`: ends a slice early.
-  UnderControl(std::string out, std::uint64_t seed, unsigned jobs, const std::atomic<bool>& stop);
+  // `out`: the run's folder; bundles go to a folder in it. `known`: the file of known failures, or
+  // empty. `stop`: ends a slice early.
+  UnderControl(std::string out, std::uint64_t seed, unsigned jobs, std::string known,
+               const std::atomic<bool>& stop);
 
   // The program is there, beside this one.
   static bool available();
@@ -36,6 +45,7 @@ class UnderControl {
   const std::string out_;
   const std::uint64_t seed_;
   const unsigned jobs_;
+  const std::string known_;
   const std::atomic<bool>& stop_;
   std::map<std::string, ControlledResult> results_;
 };

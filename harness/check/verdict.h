@@ -11,11 +11,15 @@
 
 namespace ipctorture {
 
-// Ordered by severity for merging: the worst wins.
-enum class Verdict : std::uint8_t { unsupported = 0, pass, inconclusive, violation };
+// Ordered by severity for merging: the worst wins. Checkers never say `known`: it is what a
+// campaign makes of violations that all are listed in known.toml, neither a pass nor a reason to
+// fail.
+enum class Verdict : std::uint8_t { unsupported = 0, pass, known, inconclusive, violation };
+inline constexpr unsigned verdict_count = 5;
 constexpr std::string_view to_string(Verdict v) {
-  constexpr std::string_view names[] = {"unsupported", "pass", "inconclusive", "VIOLATION"};
-  return names[static_cast<unsigned>(v) % 4];
+  constexpr std::string_view names[verdict_count] = {"unsupported", "pass", "known", "inconclusive",
+                                                     "VIOLATION"};
+  return names[static_cast<unsigned>(v) % verdict_count];
 }
 constexpr Verdict worse(Verdict a, Verdict b) { return a < b ? b : a; }
 

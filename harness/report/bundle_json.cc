@@ -167,7 +167,8 @@ ordered_json finding_to_json(const Finding& finding, const std::vector<Segments>
 Finding finding_from_json(JsonReader from, const std::vector<Segments>& kept) {
   Finding finding;
   finding.promise = word<Promise>(from, "promise", promise_count);
-  finding.verdict = word<Verdict>(from, "verdict", 4);
+  finding.verdict = word<Verdict>(from, "verdict", verdict_count);
+  if (finding.verdict == Verdict::known) from.refuse("verdict", "is none that a checker gives");
   finding.occasions = from.number("occasions", 0, any);
   finding.what = sentence(from, "what", sentence_bytes_max);
   finding.legal = sentence(from, "legal", sentence_bytes_max);

@@ -310,6 +310,7 @@ TEST_F(Bundle, HostileJsonIsRefusedWithThePlace) {
       {"evidence.json", "\"lane\": 1", "\"lane\": -2", "evidence[0].lane"},
       {"evidence.json", "\"from\": 60000", "\"from\": 18446744073709551615", "ends before"},
       {"judgement.json", "\"delivery\"", "\"bliss\"", "findings[1].promise"},
+      {"judgement.json", "\"violation\"", "\"known\"", "findings[1].verdict"},
       {"judgement.json", "   [\n     0,\n     1\n", "   [\n     2,\n     1\n",
        "findings[1].witness: 2 is above 1"},
       {"judgement.json", "   [\n     0,\n     1\n", "   [\n     0,\n     4\n",

@@ -20,6 +20,7 @@ Json promise_json(const PromiseTally& promise) {
       json["terms"][to_string(term.term)] = term.occasions;
   }
   if (!promise.what.empty()) json["what"] = promise.what;
+  if (!promise.fingerprint.empty()) json["fingerprint"] = promise.fingerprint;
   if (!promise.seed.empty()) json["seed"] = promise.seed;
   if (!promise.again.empty()) json["again"] = promise.again;
   if (!promise.bundle.empty()) json["bundle"] = promise.bundle;
@@ -63,7 +64,9 @@ std::string json_start(const CampaignStart& start) {
 }
 
 std::string json_failure(const Failure& failure) {
-  Json json = line("failure");
+  // An event of its own: who counts failures must not count these.
+  const bool known = failure.verdict == Verdict::known;
+  Json json = line(known ? "known" : "failure");
   json["transport"] = failure.transport;
   json["engine"] = failure.engine;
   json["fingerprint"] = failure.fingerprint;
@@ -72,6 +75,11 @@ std::string json_failure(const Failure& failure) {
   json["seed"] = failure.seed;
   json["again"] = failure.again;
   json["bundle"] = failure.bundle.empty() ? Json() : Json(failure.bundle);
+  if (known) {
+    json["reason"] = failure.reason;
+    if (!failure.link.empty()) json["link"] = failure.link;
+    json["expires"] = failure.expires;
+  }
   return json_line(json);
 }
 
@@ -100,6 +108,27 @@ std::string json_transport(const TransportTally& t) {
   json["fairness"] = fairness_json(t.fairness);
   json["promises"] = Json::array();
   for (const PromiseTally& promise : t.promises) json["promises"].push_back(promise_json(promise));
+  for (const KnownTally& known : t.known) {
+    json["known"].push_back({{"fingerprint", known.fingerprint},
+                             {"what", known.what},
+                             {"entry", known.where},
+                             {"scenarios", known.scenarios},
+                             {"histories", known.histories}});
+  }
+  return json_line(json);
+}
+
+std::string json_known_entry(const KnownEntryTally& entry) {
+  Json json = line("known_entry");
+  json["entry"] = entry.where;
+  json["transport"] = entry.transport;
+  json["fingerprint"] = entry.fingerprint;
+  json["reason"] = entry.reason;
+  if (!entry.link.empty()) json["link"] = entry.link;
+  json["expires"] = entry.expires;
+  json["state"] = to_string(entry.state);
+  json["fails"] = entry.fails();
+  if (!entry.note.empty()) json["what"] = entry.note;
   return json_line(json);
 }
 

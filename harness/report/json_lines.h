@@ -32,17 +32,19 @@ struct Failure {
   std::string fingerprint;
   Verdict verdict = Verdict::violation;
   std::string what;
-  std::string seed;             // of the campaign
-  std::string again;            // flags of `run` that make this case again
-  std::string bundle;           // empty: none could be written
-  std::string engine = "free";  // or "controlled": its replay is exact
+  std::string seed;                                  // of the campaign
+  std::string again;                                 // flags of `run` that make this case again
+  std::string bundle;                                // empty: none could be written
+  std::string engine = "free";                       // or "controlled": its replay is exact
+  std::string reason = {}, link = {}, expires = {};  // with the verdict `known`: of its entry
 };
 
 // Each returns one line with its newline. Text that is no UTF-8 is replaced, never refused.
 std::string json_start(const CampaignStart& start);
-std::string json_failure(const Failure& failure);
+std::string json_failure(const Failure& failure);  // event "failure", of a known one "known"
 std::string json_harness_failure(const std::string& transport, const std::string& what);
 std::string json_transport(const TransportTally& tally);
+std::string json_known_entry(const KnownEntryTally& entry);
 std::string json_end(const CampaignTally& tally, int exit_code);
 
 }  // namespace ipctorture

@@ -36,6 +36,23 @@ TEST(JsonLines, FailureNamesItsCase) {
   EXPECT_EQ(json.at("again"), "pipe --seed g1:7 --case 3");
 }
 
+// Who counts failures must not count them.
+TEST(JsonLines, AKnownFailureIsAnEventOfItsOwn) {
+  const auto json = read_line(json_failure(
+      {.verdict = Verdict::known, .reason = "waits for a fix", .expires = "2027-01-31"}));
+  EXPECT_EQ(json.at("event"), "known");
+  EXPECT_EQ(json.at("reason"), "waits for a fix");
+  EXPECT_EQ(json.at("expires"), "2027-01-31");
+  EXPECT_FALSE(json.contains("link"));
+  const auto entry = read_line(json_known_entry({.where = "known.toml:1",
+                                                 .transport = "pipe",
+                                                 .state = KnownState::expired,
+                                                 .note = "expired on 2026-01-31"}));
+  EXPECT_EQ(entry.at("event"), "known_entry");
+  EXPECT_EQ(entry.at("state"), "expired");
+  EXPECT_EQ(entry.at("fails"), true);
+}
+
 TEST(JsonLines, TextIsNeverRefused) {
   const auto json = read_line(json_failure({.what = "line\nbreak \xff \x01", .bundle = "b"}));
   EXPECT_EQ(json.at("bundle"), "b");

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "harness/report/presentable.h"
+#include "harness/report/summary.h"
 
 namespace ipctorture {
 namespace {
@@ -33,7 +34,7 @@ struct Counts {
     for (const Case& c : all) {
       failures += c.verdict == Verdict::violation;
       errors += c.verdict == Verdict::inconclusive;
-      skipped += c.verdict == Verdict::unsupported;
+      skipped += c.verdict == Verdict::unsupported || c.verdict == Verdict::known;
     }
   }
   std::string attributes(std::int64_t elapsed_ns) const {
@@ -46,7 +47,13 @@ std::vector<Case> cases_of(const TransportTally& tally, const std::string& seed)
   std::vector<Case> cases;
   Verdict explained = Verdict::unsupported;
   for (const PromiseTally& p : tally.promises) {
-    cases.push_back({std::string(to_string(p.promise)), p.verdict, p.what,
+    std::string what = p.what;
+    for (const KnownTally& known : tally.known) {
+      if (known.promise != p.promise || p.verdict != Verdict::known) continue;
+      what += fmt::format("\nknown ({}): {}", known.where,
+                          known_reason(known.reason, known.link, known.expires));
+    }
+    cases.push_back({std::string(to_string(p.promise)), p.verdict, std::move(what),
                      p.seed.empty() ? seed : p.seed, p.again, p.bundle, p.occasions});
     explained = worse(explained, p.verdict);
   }
@@ -80,10 +87,35 @@ std::string case_xml(const Case& c, const std::string& transport) {
     case Verdict::unsupported:
       xml += fmt::format("      <skipped message=\"{}\"/>\n", what);
       break;
+    case Verdict::known:  // as pytest writes what is expected to fail
+      xml += fmt::format("      <skipped type=\"known\" message=\"{}\"/>\n", what);
+      break;
     case Verdict::pass:
       break;
   }
   return xml + "    </testcase>\n";
+}
+
+// Entries of known.toml: one that fails the run is a failure like a broken promise's, so that it is
+// seen why.
+std::string known_suite(const CampaignTally& tally, Counts* all) {
+  if (tally.known.empty()) return {};
+  std::vector<Case> cases;
+  std::string xml;
+  for (const KnownEntryTally& entry : tally.known) {
+    const bool told = entry.state == KnownState::seen || entry.state == KnownState::replayed;
+    cases.push_back({.name = fmt::format("{} of {}", entry.fingerprint, entry.transport),
+                     .verdict = entry.fails() ? Verdict::violation
+                                : told        ? Verdict::pass
+                                              : Verdict::unsupported,
+                     .what = known_entry_text(entry)});
+    xml += case_xml(cases.back(), "known_failures");
+  }
+  Counts counts;
+  counts.add(cases);
+  all->add(cases);
+  return fmt::format("  <testsuite name=\"ipctorture.known_failures\" {}>\n{}  </testsuite>\n",
+                     counts.attributes(0), xml);
 }
 
 // "20261122T213600Z" as XML wants it; anything else is left out.
@@ -141,6 +173,7 @@ std::string junit_xml(const CampaignTally& tally) {
     for (const Case& c : cases) suites += case_xml(c, transport.transport);
     suites += "  </testsuite>\n";
   }
+  suites += known_suite(tally, &all);
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" +
          fmt::format("<testsuites name=\"ipctorture\" {}>\n", all.attributes(tally.elapsed_ns)) +
          suites + "</testsuites>\n";

@@ -1,5 +1,6 @@
 // JUnit XML of a campaign, for CI systems: a suite per transport, a case per promise. A violation
-// is a failure, inconclusive an error, unsupported skipped, case by case. Names carry no seed, so
+// is a failure, inconclusive an error, unsupported and known skipped, case by case; a suite of its
+// own for the entries of known.toml, where there are any. Names carry no seed, so
 // that a system that follows cases over time recognises them; seed and bundle are properties.
 #pragma once
 

@@ -95,6 +95,36 @@ TEST(Junit, AVerdictThatNoPromiseExplains) {
               HasSubstr("<error type=\"inconclusive\" message=\"3 of 10 scenarios\"/>"));
 }
 
+// Neither a pass nor a failure; an entry that fails the run is one.
+TEST(Junit, KnownFailures) {
+  CampaignTally tally = campaign();
+  TransportTally& pipe = tally.transports[0];
+  pipe.verdict = pipe.promises[1].verdict = Verdict::known;
+  pipe.promises[1].what = "it broke";
+  pipe.known = {{.promise = Promise::delivery,
+                 .where = "known.toml:1",
+                 .reason = "waits for a fix",
+                 .expires = "2027-01-31"}};
+  tally.known = {{.where = "known.toml:1",
+                  .transport = "pipe",
+                  .fingerprint = "delivery/a/b",
+                  .state = KnownState::seen},
+                 {.where = "known.toml:5",
+                  .transport = "tcp",
+                  .fingerprint = "order/a/b",
+                  .state = KnownState::expired,
+                  .note = "expired on 2026-01-31"},
+                 {.where = "known.toml:9", .transport = "udp", .fingerprint = "order/a/b"}};
+  const std::string xml = junit_xml(tally);
+  EXPECT_THAT(xml, HasSubstr("<skipped type=\"known\" message=\"it broke&#10;known (known.toml:1): "
+                             "waits for a fix, until 2027-01-31\"/>"));
+  EXPECT_THAT(xml, HasSubstr("<testsuite name=\"ipctorture.known_failures\" tests=\"3\" "
+                             "failures=\"1\" errors=\"0\" skipped=\"1\""));
+  EXPECT_THAT(xml, HasSubstr("<failure type=\"violation\" message=\"known.toml:5: order/a/b of tcp "
+                             "expired on 2026-01-31\"/>"));
+  EXPECT_THAT(xml, HasSubstr("tests=\"8\" failures=\"1\" errors=\"1\" skipped=\"4\""));
+}
+
 TEST(Junit, EscapesAndCleans) {
   EXPECT_EQ(xml_escaped("<a b='c'>&\"\n\t"), "&lt;a b=&apos;c&apos;&gt;&amp;&quot;&#10;&#9;");
   EXPECT_EQ(xml_escaped(std::string_view("\x1b\0\x01\xff\xed\xa0\x80\xef\xbf\xbf", 10)),

@@ -28,11 +28,48 @@ std::string latency_or_dash(std::int64_t ns) { return ns <= 0 ? "-" : human_dura
 
 std::string promise_lines(const PromiseTally& promise, const std::string& program) {
   std::string text = fmt::format("  {}: {}\n", to_string(promise.promise), promise.what);
+  if (promise.verdict == Verdict::violation && !promise.fingerprint.empty()) {
+    text += fmt::format("    fingerprint: {}\n", promise.fingerprint);
+  }
   if (!promise.bundle.empty()) text += "    " + replay_line(program, promise.bundle) + "\n";
   if (promise.bundle.empty() && !promise.again.empty()) {
     text += "    " + rerun_line(program, promise.again) + "\n";
   }
   return text;
+}
+
+// "  known (known.toml:3): order/...: in 12 scenarios: waits for a fix, https://..., until ..."
+std::string known_lines(const TransportTally& t) {
+  std::string text;
+  for (const KnownTally& known : t.known) {
+    std::string seen;
+    if (known.scenarios > 0) seen = fmt::format("{} scenarios", known.scenarios);
+    if (known.histories > 0) {
+      seen +=
+          fmt::format("{}{} histories under control", seen.empty() ? "" : " and ", known.histories);
+    }
+    text += fmt::format("  known ({}): {}, in {}: {}\n", known.where, known.fingerprint, seen,
+                        known_reason(known.reason, known.link, known.expires));
+  }
+  return text;
+}
+
+// What became of the entries: a line for each that fails the run, or was not seen; a count.
+std::string known_entry_lines(const CampaignTally& tally, const SummaryStyle& style) {
+  if (tally.known.empty()) return {};
+  std::string text;
+  std::size_t reproduced = 0;
+  for (const KnownEntryTally& entry : tally.known) {
+    reproduced += entry.state == KnownState::seen || entry.state == KnownState::replayed;
+    if (entry.state == KnownState::seen) continue;
+    text += fmt::format("{}{}\n",
+                        entry.fails()
+                            ? painted(Verdict::violation, style.colour, "known failures") + ": "
+                            : std::string("known failures: "),
+                        known_entry_text(entry));
+  }
+  return text +
+         fmt::format("known failures: {} of {} reproduced\n", reproduced, tally.known.size());
 }
 
 std::string transport_lines(const TransportTally& t, const SummaryStyle& style) {
@@ -45,6 +82,7 @@ std::string transport_lines(const TransportTally& t, const SummaryStyle& style) 
   for (const PromiseTally& promise : t.promises) {
     if (promise.verdict == t.verdict) text += promise_lines(promise, style.program);
   }
+  text += known_lines(t);
   if (!t.doubt.empty()) text += fmt::format("  under control: {}\n", t.doubt);
   if (t.inconclusive_scenarios > 0) {
     text +=
@@ -157,8 +195,19 @@ std::string human_bytes(std::uint64_t bytes) {
 
 std::string painted(Verdict verdict, Colour colour, std::string text) {
   if (colour == Colour::none) return text;
-  constexpr std::array<std::string_view, 4> codes{"2", "32", "33", "1;31"};
-  return fmt::format("\x1b[{}m{}\x1b[0m", codes[static_cast<std::size_t>(verdict) % 4], text);
+  constexpr std::array<std::string_view, verdict_count> codes{"2", "32", "36", "33", "1;31"};
+  return fmt::format("\x1b[{}m{}\x1b[0m", codes[static_cast<std::size_t>(verdict) % verdict_count],
+                     text);
+}
+
+std::string known_reason(const std::string& reason, const std::string& link,
+                         const std::string& expires) {
+  return fmt::format("{}{}{}, until {}", reason, link.empty() ? "" : ", ", link, expires);
+}
+
+std::string known_entry_text(const KnownEntryTally& entry) {
+  return fmt::format("{}: {} of {}{}{}", entry.where, entry.fingerprint, entry.transport,
+                     entry.note.empty() ? " was not seen" : " ", entry.note);
 }
 
 std::string verdict_table(const CampaignTally& tally, const SummaryStyle& style) {
@@ -195,26 +244,31 @@ std::string verdict_table(const CampaignTally& tally, const SummaryStyle& style)
 std::string verdict_details(const CampaignTally& tally, const SummaryStyle& style) {
   std::string text;
   std::uint64_t scenarios = 0, messages = 0;
-  std::array<unsigned, 4> verdicts{};
+  std::array<unsigned, verdict_count> verdicts{};
+  const auto of = [&](Verdict verdict) { return verdicts[static_cast<std::size_t>(verdict)]; };
   for (const TransportTally& t : tally.transports) {
     scenarios += t.scenarios;
     messages += t.messages;
-    ++verdicts[static_cast<std::size_t>(t.verdict) % 4];
+    ++verdicts[static_cast<std::size_t>(t.verdict) % verdict_count];
     if (t.verdict != Verdict::pass) text += transport_lines(t, style);
   }
   text += fmt::format("{} scenarios, {} messages verified in {}: {} pass", scenarios,
                       human_count(static_cast<double>(messages)), human_duration(tally.elapsed_ns),
-                      verdicts[1]);
-  if (verdicts[3] > 0) text += fmt::format(", {} in violation", verdicts[3]);
-  if (verdicts[2] > 0) text += fmt::format(", {} inconclusive", verdicts[2]);
-  if (verdicts[0] > 0) text += fmt::format(", {} not run", verdicts[0]);
+                      of(Verdict::pass));
+  const auto add = [&](Verdict verdict, std::string_view words) {
+    if (of(verdict) > 0) text += fmt::format(", {} {}", of(verdict), words);
+  };
+  add(Verdict::violation, "in violation");
+  add(Verdict::known, "with known failures alone");
+  add(Verdict::inconclusive, "inconclusive");
+  add(Verdict::unsupported, "not run");
   std::uint64_t schedules = 0;
   for (const TransportTally& t : tally.transports) schedules += t.schedules;
   if (schedules > 0) {
     text +=
         fmt::format("\nunder control: {} schedules", human_count(static_cast<double>(schedules)));
   }
-  return text + "\n" + tried_line(tally) + fairness_line(tally);
+  return text + "\n" + tried_line(tally) + fairness_line(tally) + known_entry_lines(tally, style);
 }
 
 }  // namespace ipctorture

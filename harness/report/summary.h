@@ -16,6 +16,12 @@ std::string human_duration(std::int64_t ns);   // "740ns", "3.2us", "12ms", "4.0
 std::string human_bytes(std::uint64_t bytes);  // "1", "4KiB", "60000", "1MiB": exact
 std::string painted(Verdict verdict, Colour colour, std::string text);
 
+// "waits for a fix, https://..., until 2027-01-31"
+std::string known_reason(const std::string& reason, const std::string& link,
+                         const std::string& expires);
+// "known.toml:3: order/... of pipe expired on 2026-01-31", without a newline.
+std::string known_entry_text(const KnownEntryTally& entry);
+
 struct SummaryStyle {
   std::size_t width = 80;
   Colour colour = Colour::none;

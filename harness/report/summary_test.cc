@@ -25,6 +25,7 @@ CampaignTally example() {
                               .promises = {{.promise = Promise::delivery,
                                             .verdict = Verdict::violation,
                                             .what = "message 7 of producer 0 was lost",
+                                            .fingerprint = "delivery/exactly once/lost",
                                             .seed = "g1:2",
                                             .bundle = "ipctorture-out/x/tcp-delivery-lost"}},
                               .scenarios = 3});
@@ -94,12 +95,42 @@ TEST(VerdictTable, ColourPaintsTheVerdictAlone) {
 TEST(VerdictDetails, SayWhatStandsBehindEachVerdict) {
   const std::string text = verdict_details(example(), {});
   EXPECT_THAT(text, HasSubstr("delivery: message 7 of producer 0 was lost"));
+  EXPECT_THAT(text, HasSubstr("fingerprint: delivery/exactly once/lost\n"));
   EXPECT_THAT(text, HasSubstr("ipctorture replay ipctorture-out/x/tcp-delivery-lost"));
   EXPECT_THAT(text, HasSubstr("ipctorture run udp --seed g1:1 --case 9"));
   EXPECT_THAT(text, HasSubstr("1 of 10 scenarios inconclusive: overload"));
   EXPECT_THAT(text, HasSubstr("posix_mq: not run: msgsize_max is 1024"));
   EXPECT_THAT(text, HasSubstr("1 pass, 1 in violation, 1 inconclusive, 1 not run"));
   EXPECT_THAT(text, Not(HasSubstr("pipe")));
+}
+
+TEST(VerdictDetails, SayWhatIsKnown) {
+  CampaignTally tally = example();
+  tally.transports[1].verdict = tally.transports[1].promises[0].verdict = Verdict::known;
+  tally.transports[1].known = {{.promise = Promise::delivery,
+                                .fingerprint = "delivery/a/lost",
+                                .where = "known.toml:1",
+                                .reason = "waits for a fix",
+                                .link = "https://example.org/1",
+                                .expires = "2027-01-31",
+                                .scenarios = 2,
+                                .histories = 7}};
+  tally.known = {{.where = "known.toml:1", .state = KnownState::seen},
+                 {.where = "known.toml:5",
+                  .transport = "udp",
+                  .fingerprint = "order/a/b",
+                  .state = KnownState::gone,
+                  .note = "is gone"}};
+  const std::string text = verdict_details(tally, {});
+  EXPECT_THAT(text, HasSubstr("tcp: known\n  delivery: message 7 of producer 0 was lost\n"));
+  EXPECT_THAT(text, HasSubstr("  known (known.toml:1): delivery/a/lost, in 2 scenarios and 7 "
+                              "histories under control: waits for a fix, https://example.org/1, "
+                              "until 2027-01-31\n"));
+  EXPECT_THAT(text, HasSubstr("1 pass, 1 with known failures alone, 1 inconclusive, 1 not run"));
+  EXPECT_THAT(text, HasSubstr("known failures: known.toml:5: order/a/b of udp is gone\n"
+                              "known failures: 1 of 2 reproduced\n"));
+  EXPECT_THAT(verdict_table(tally, {}), HasSubstr("known\n"));
+  EXPECT_THAT(verdict_details(example(), {}), Not(HasSubstr("known")));
 }
 
 TEST(VerdictDetails, SayWhatWasTriedLeast) {

@@ -24,9 +24,41 @@ struct PromiseTally {
   std::vector<TermTally> terms;     // those that the contract makes; empty: counted as a whole
   std::uint64_t scenarios = 0;      // in which it was judged
   std::string what;                 // the first finding of that verdict, when it is not a pass
+  std::string fingerprint;          // its, when it is a violation, known or not
   std::string seed;                 // of the campaign that showed it, "g1:..."
   std::string again;                // flags of `run` for the case that showed it; see rerun_line
   std::string bundle;               // path of the first failure's bundle; empty: none
+};
+
+// A failure that known.toml lists, as one transport showed it.
+struct KnownTally {
+  Promise promise{};
+  std::string fingerprint;
+  std::string what;                          // the first time
+  std::string where, reason, link, expires;  // of its entry: "known.toml:3", ..., "2027-01-31"
+  std::uint64_t scenarios = 0;               // that showed it
+  std::uint64_t histories = 0;               // under control, told apart
+  std::string again, bundle;                 // of the first
+};
+
+// An entry of known.toml that is about a transport of this campaign, and what became of it.
+enum class KnownState : std::uint8_t {
+  unseen = 0,  // not seen, which proves nothing here
+  seen,
+  replayed,  // not seen, but its bundle shows it still
+  gone,      // does not reproduce any more: fails the run
+  expired,   // fails the run
+};
+constexpr std::string_view to_string(KnownState s) {
+  constexpr std::string_view names[] = {"unseen", "seen", "replayed", "gone", "expired"};
+  return names[static_cast<unsigned>(s) % 5];
+}
+struct KnownEntryTally {
+  std::string where;  // "known.toml:3"
+  std::string transport, fingerprint, reason, link, expires;
+  KnownState state = KnownState::unseen;
+  std::string note;  // how that is known, or why not
+  bool fails() const { return state == KnownState::gone || state == KnownState::expired; }
 };
 
 // The least even serving that any scenario saw; of shares the mean too.
@@ -53,6 +85,7 @@ struct TransportTally {
   std::string inconclusive_reason;  // the most frequent, when there were any
   std::uint64_t schedules = 0;      // judged under control
   std::string doubt;                // why those claim less than they seem to; empty: they do not
+  std::vector<KnownTally> known;    // in the order of their fingerprints
   std::uint64_t messages = 0;       // received and verified
   double messages_per_second = 0;
   FairnessTally fairness;
@@ -66,6 +99,7 @@ struct CampaignTally {
   std::string started;  // calendar_utc()
   std::int64_t elapsed_ns = 0;
   std::vector<TransportTally> transports;  // in the order they ran
+  std::vector<KnownEntryTally> known;      // in the order of the file
 };
 
 }  // namespace ipctorture

@@ -52,6 +52,7 @@ std::string schedule_to_json(const RecordedSchedule& schedule) {
       {"hostile", schedule.hostile},
       {"departures", to_text(schedule.departures)},
       {"trace_hash", fmt::format("{:016x}", schedule.trace_hash)}};
+  if (!schedule.races) json["races"] = false;  // the rare case: files without it stay readable
   auto& trace = json["trace"] = nlohmann::ordered_json::array();
   for (const Step& step : schedule.trace) {
     trace.push_back({step.lane, static_cast<unsigned>(step.point), step.others, step.key});
@@ -72,6 +73,7 @@ RecordedSchedule schedule_from_json(std::string_view text) {
   schedule.questions = json.flag("questions");
   schedule.shortages = json.flag("shortages");
   schedule.hostile = json.flag("hostile");
+  if (json.has("races")) schedule.races = json.flag("races");
   schedule.departures = departures_from_text(json.text("departures", departures_text_max));
   schedule.trace_hash = from_hex(json, "trace_hash");
   for (const auto& step : json.list("trace", trace_max - 1)) {

@@ -19,6 +19,7 @@ struct RecordedSchedule {
   bool questions = false;
   bool shortages = false;
   bool hostile = false;
+  bool races = true;
   Departures departures;
   std::uint64_t trace_hash = 0;
   std::vector<Step> trace;  // from step 1

@@ -52,19 +52,21 @@ TEST(ScheduleFile, IsReadAsItWasWritten) {
 }
 
 TEST(ScheduleFile, EachFlagIsItsOwn) {
-  for (unsigned bits = 0; bits < 32; ++bits) {
+  for (unsigned bits = 0; bits < 64; ++bits) {
     RecordedSchedule one;
     one.late_lanes = (bits & 1) != 0 ? LateLanes::succeed : LateLanes::come_anyway;
     one.weak_memory = (bits & 2) != 0;
     one.questions = (bits & 4) != 0;
     one.shortages = (bits & 8) != 0;
     one.hostile = (bits & 16) != 0;
+    one.races = (bits & 32) != 0;
     const RecordedSchedule read = schedule_from_json(schedule_to_json(one));
     EXPECT_EQ(read.late_lanes, one.late_lanes);
     EXPECT_EQ(read.weak_memory, one.weak_memory);
     EXPECT_EQ(read.questions, one.questions);
     EXPECT_EQ(read.shortages, one.shortages);
     EXPECT_EQ(read.hostile, one.hostile);
+    EXPECT_EQ(read.races, one.races);
   }
 }
 

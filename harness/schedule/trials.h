@@ -27,11 +27,12 @@ struct Trial {
   bool questions = false;
   bool shortages = false;
   bool hostile = false;
+  bool races = true;   // are looked for; else plain accesses are departed from too
   double share = 0.1;  // of the whole time it may take, at the most
 
   Plan plan() const {
     return {.seed = scenario.seed,
-            .detect_races = !hostile,
+            .detect_races = races && !hostile,
             .weak_memory = weak_memory,
             .questions = questions,
             .shortages = shortages,

@@ -57,15 +57,15 @@ class Laboratory {
   Session& session() { return *session_; }
   const Options& options() const { return names_.front(); }
 
-  // The fingerprint of what these departures lead to; empty: of nothing.
-  std::string outcome(const Departures& departures) {
+  // Do these departures lead to it?
+  bool leads_to(const std::string& fingerprint, const Departures& departures) {
     Plan plan = trial_.plan();
     plan.source = schedule::Source::keyed;
     plan.keyed = departures;
     const Ending ending = session_->run(plan);
-    if (ending == Ending::uncontrolled || ending == Ending::budget) return {};
+    if (ending == Ending::uncontrolled || ending == Ending::budget) return false;
     const ScheduleJudge judge(trial_.scenario, registration_.contract);
-    return controlled_fingerprint(judge.judge_afresh(*session_, ending));
+    return shows(judge.judge_afresh(*session_, ending), fingerprint);
   }
 
  private:
@@ -88,7 +88,7 @@ Departures minimised(Laboratory& laboratory, Departures found, const std::string
       Departures without(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(from));
       const std::size_t to = std::min(found.size(), from + part);
       without.insert(without.end(), found.begin() + static_cast<std::ptrdiff_t>(to), found.end());
-      if (laboratory.outcome(without) != fingerprint) continue;
+      if (!laboratory.leads_to(fingerprint, without)) continue;
       found = std::move(without);
       parts = std::max<std::size_t>(parts - 1, 2);
       smaller = true;
@@ -116,8 +116,7 @@ bool find_smaller(const Registration& registration, const std::string& directory
         laboratory.session(), {.until = std::min(until, monotonic_now() + smaller_patience_ns)},
         [&](Session& session, Ending ending, const Plan&) {
           const bool judged = ending != Ending::uncontrolled && ending != Ending::budget;
-          is_same =
-              judged && controlled_fingerprint(judge.judge_afresh(session, ending)) == fingerprint;
+          is_same = judged && shows(judge.judge_afresh(session, ending), fingerprint);
           const schedule::Control& state = session.state();
           if (is_same) found.assign(state.taken, state.taken + state.taken_count);
           return is_same;
@@ -129,7 +128,7 @@ bool find_smaller(const Registration& registration, const std::string& directory
       }
       if (!is_same) search.exhaust(bound, smaller.plan());
     }
-    if (!is_same || laboratory.outcome(found) != fingerprint) continue;
+    if (!is_same || !laboratory.leads_to(fingerprint, found)) continue;
     trial = smaller;
     departures = found;
     return true;
@@ -147,7 +146,8 @@ void own_records(History& history) {
 }
 
 // The failing schedule once more, with everything written down.
-void write_down(Laboratory& laboratory, const Registration& registration, ExploreFailure& failure) {
+void write_down(Laboratory& laboratory, const Registration& registration, const std::string& found,
+                ExploreFailure& failure) {
   Plan plan = failure.trial.plan();
   plan.source = schedule::Source::keyed;
   plan.keyed = failure.departures;
@@ -157,6 +157,11 @@ void write_down(Laboratory& laboratory, const Registration& registration, Explor
   const schedule::Control& state = session.state();
   const ScheduleJudge judge(failure.trial.scenario, registration.contract);
   failure.judgement = judge.judge_afresh(session, ending);
+  auto& findings = failure.judgement.findings;
+  const auto that = std::find_if(findings.begin(), findings.end(), [&](const Finding& finding) {
+    return finding.verdict == Verdict::violation && fingerprint(finding) == found;
+  });
+  if (that != findings.end()) std::rotate(findings.begin(), that, that + 1);
   failure.history = session.history();
   own_records(failure.history);
   failure.options = laboratory.options();
@@ -207,13 +212,13 @@ std::optional<ExploreFailure> confirm(const Registration& registration, const Fi
   failure.found_in = find.trial.name;
   {
     Laboratory laboratory(registration, failure.trial, directory);
-    if (laboratory.outcome(failure.departures) != find.fingerprint) return std::nullopt;
+    if (!laboratory.leads_to(find.fingerprint, failure.departures)) return std::nullopt;
     failure.departures = minimised(laboratory, failure.departures, find.fingerprint, until);
   }
   find_smaller(registration, directory, find.fingerprint, failure.trial, failure.departures, until);
   Laboratory laboratory(registration, failure.trial, directory);
   failure.departures = minimised(laboratory, failure.departures, find.fingerprint, until);
-  write_down(laboratory, registration, failure);
+  write_down(laboratory, registration, find.fingerprint, failure);
   return failure;
 }
 
@@ -231,7 +236,7 @@ ControlledRun search_around(const Registration& registration, const Trial& trial
       [&](Session& session, Ending ending, const Plan&) {
         if (ending == Ending::uncontrolled || ending == Ending::budget) return false;
         Judgement judgement = judge.judge_afresh(session, ending);
-        found = controlled_fingerprint(judgement) == fingerprint;
+        found = shows(judgement, fingerprint);
         if (found) result.judgement = std::move(judgement);
         return found;
       },

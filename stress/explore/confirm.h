@@ -19,8 +19,9 @@ std::optional<Find> find_in_processes(const Registration& registration,
                                       const schedule::Trial& trial, const std::string& directory,
                                       std::int64_t patience_ns);
 
-// Nothing when processes do not reproduce it. Takes at most about `patience_ns`; runs in this
-// process and its workers.
+// Nothing when processes do not reproduce it. The fingerprint's finding stands first in the
+// failure's judgement, whatever else (a known failure) the schedule shows. Takes at most about
+// `patience_ns`; runs in this process and its workers.
 std::optional<ExploreFailure> confirm(const Registration& registration, const Find& find,
                                       const std::string& directory, std::int64_t patience_ns);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "harness/explore_scenario.h"
 #include "harness/report/explain.h"
@@ -18,6 +19,7 @@
 #include "stress/explore/explore_transport.h"
 #include "stress/explore/interleaving.h"
 #include "stress/explore/resume.h"
+#include "stress/known_check.h"
 #include "stress/run_output.h"
 #include "stress/selection.h"
 #include "stress/terminal.h"
@@ -35,6 +37,7 @@ struct Request {
   ExploreOptions options;
   bool json = false;
   bool fail_fast = false;
+  KnownFailures known;
   std::string resume;  // the file; empty: none
   ExploreState state;
 };
@@ -68,6 +71,9 @@ Request read_request(const Settings& settings, const Selection& selection) {
     request.resume = file->text;
     request.state = read_explore_state(request.resume);
   }
+  request.known = read_known_failures(settings, request.transports);
+  // A slice of a run comes again and again, and looks at no bundle.
+  if (request.resume.empty()) refuse_foreign_bundles(request.known);
   ExploreState& state = request.state;
   if (state.jobs != 0) {
     const bool fits = (!settings.find("seed") || options.seed == state.seed) &&
@@ -108,7 +114,8 @@ std::string doubt(const ExploreResult& result) {
 Verdict verdict_of(const ExploreResult& result) {
   if (!result.unsupported.empty()) return Verdict::unsupported;
   if (!result.failures.empty()) return Verdict::violation;
-  return doubt(result).empty() ? Verdict::pass : Verdict::inconclusive;
+  if (!doubt(result).empty()) return Verdict::inconclusive;
+  return result.known.empty() ? Verdict::pass : Verdict::known;
 }
 
 ExitCode exit_code_of(const ExploreResult& result, AskedFor asked) {
@@ -168,6 +175,7 @@ class Report {
       if (!result.unsupported.empty()) print_result("  " + result.unsupported + "\n");
       if (result.unsupported.empty()) print_result(coverage_text(result));
       if (verdict == Verdict::inconclusive) print_result("  " + doubt(result) + "\n");
+      tell_known(registration, result);
       if (!result.failures.empty()) tell_failure(result.failures.front(), bundle);
     }
     if (!result.harness_failure.empty()) {
@@ -196,6 +204,7 @@ class Report {
                                               .questions = failure.trial.questions,
                                               .shortages = failure.trial.shortages,
                                               .hostile = failure.trial.hostile,
+                                              .races = failure.trial.races,
                                               .departures = failure.departures,
                                               .trace_hash = failure.trace_hash,
                                               .trace = failure.trace};
@@ -207,6 +216,16 @@ class Report {
     return path;
   }
 
+  void tell_known(const Registration& registration, const ExploreResult& result) const {
+    for (const KnownSeen& seen : result.known) {
+      const KnownFailure* entry = request_.known.find(registration.name, seen.fingerprint);
+      if (entry == nullptr) continue;
+      print_result(fmt::format("  known ({}): {}, in {} histories: {}\n    {}\n", entry->where,
+                               seen.fingerprint, seen.histories, seen.what,
+                               known_reason(entry->reason, entry->link, entry->expires)));
+    }
+  }
+
   void tell_failure(const ExploreFailure& failure, const std::string& bundle) const {
     const Finding* finding = violation_of(failure.judgement);
     if (finding == nullptr) return;
@@ -216,8 +235,9 @@ class Report {
                              failure.found_in, failure.departures.size(), failure.departures_found,
                              schedule::to_text(failure.departures)));
     print_result(interleaving(failure, width));
+    print_result(fmt::format("\nfingerprint: {}\n", fingerprint(*finding)));
     if (!bundle.empty()) {
-      print_result(fmt::format("\nreplay: {}\n", replay_line(program_as_started(), bundle)));
+      print_result(fmt::format("replay: {}\n", replay_line(program_as_started(), bundle)));
     }
   }
 
@@ -245,6 +265,10 @@ class Report {
         occasions[std::string(to_string(static_cast<Promise>(p)))] = result.occasions[p];
       }
     }
+    for (const KnownSeen& seen : result.known) {
+      json["known"].push_back(
+          {{"fingerprint", seen.fingerprint}, {"what", seen.what}, {"histories", seen.histories}});
+    }
     if (!result.harness_failure.empty()) json["harness_failure"] = result.harness_failure;
     if (!result.unsupported.empty()) json["unsupported"] = result.unsupported;
     if (const std::string why = doubt(result); !why.empty()) json["doubt"] = why;
@@ -269,6 +293,32 @@ class Report {
   std::optional<RunOutput> output_;
 };
 
+// What became of the entries of known.toml; a violation when one expired, or is gone. An entry may
+// be about the free engine alone, so that one is gone says its bundle only, if it has one.
+ExitCode settle_known(const Request& request, const std::set<std::string>& seen,
+                      const std::atomic<bool>& interrupted) {
+  std::vector<KnownEntryTally> entries = request.known.tallies();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].state != KnownState::unseen) continue;
+    if (seen.contains(entries[i].where)) {
+      entries[i].state = KnownState::seen;
+    } else if (request.known.entries()[i].bundle.empty()) {
+      entries[i].note = "was not seen, which proves nothing: it has no bundle to ask";
+    }
+  }
+  std::string why;
+  if (!request.resume.empty()) why = "this is a part of an exploration";
+  if (interrupted.load()) why = "this exploration was interrupted";
+  settle_unseen(request.known, why, &entries, interrupted);
+  ExitCode code = ExitCode::pass;
+  for (const KnownEntryTally& entry : entries) {
+    if (entry.fails()) code = ExitCode::violation;
+    if (entry.state == KnownState::seen) continue;
+    print_note(fmt::format("ipctorture: known failures: {}\n", known_entry_text(entry)));
+  }
+  return code;
+}
+
 }  // namespace
 
 ExitCode explore(const Settings& settings, const Selection& selection) {
@@ -286,8 +336,10 @@ ExitCode explore(const Settings& settings, const Selection& selection) {
   }
   Report report(request, settings);
   ExitCode code = ExitCode::pass;
+  std::set<std::string> seen;  // entries of known.toml, by their places
   for (const Selected& selected : request.transports) {
     const Registration& registration = *selected.registration;
+    request.options.known = request.known.fingerprints_of(registration.name);
     Progress progress = report.progress();
     const Instant began = monotonic_now();
     auto& earlier = request.state.transports[std::string(registration.name)];
@@ -309,9 +361,16 @@ ExitCode explore(const Settings& settings, const Selection& selection) {
     earlier.rounds = std::max(earlier.rounds, result.rounds);
     if (!request.resume.empty()) write_explore_state(request.resume, request.state);
     code = graver(code, report.tell(selected, result));
+    for (const KnownFailure& entry : request.known.entries()) {
+      const auto shown = [&](const KnownSeen& one) {
+        return one.fingerprint == entry.fingerprint && entry.covers(registration.name);
+      };
+      if (std::ranges::any_of(result.known, shown)) seen.insert(entry.where);
+    }
     if (room.interrupted()->load()) break;
     if (request.fail_fast && code == ExitCode::violation) break;
   }
+  code = graver(code, settle_known(request, seen, *room.interrupted()));
   return graver(code, room.exit_code());
 }
 

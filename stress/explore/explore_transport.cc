@@ -57,7 +57,17 @@ class Explorer {
       result_.unsupported = "its endpoints do not survive a fork, and explore forks its workers";
       return std::move(result_);
     }
-    start_shards(began + options_.time_ns);
+    const Instant until = began + options_.time_ns;
+    do {
+      search(until, progress);
+      gather(began);
+    } while (goes_past_crash(until));
+    return std::move(result_);
+  }
+
+ private:
+  void search(Instant until, const std::function<void(const ExploreProgress&)>& progress) {
+    start_shards(until);
     while (!shards_.empty() && !someone_found()) {
       ::usleep(look_every_us);
       collect();
@@ -66,19 +76,40 @@ class Explorer {
         result_.interrupted = true;
         break;
       }
-      if (hangs()) break;
+      if (hangs() || (crashed_ && knows_a_crash())) break;
     }
     end_shards();
-    gather(began);
-    if (const auto find = first_find()) {
-      settle(*find);
-    } else if (crashed_) {
-      settle_crash();
-    }
-    return std::move(result_);
   }
 
- private:
+  bool knows_a_crash() const {
+    return std::any_of(options_.known.begin(), options_.known.end(),
+                       [](const std::string& one) { return one.starts_with("crash/"); });
+  }
+
+  // Settles what was found. True: it was a known crash of a fiber, and the search begins anew in
+  // processes alone, where a crash ends no shard.
+  bool goes_past_crash(Instant until) {
+    if (const auto find = first_find()) {
+      settle(*find);
+      return false;
+    }
+    if (!crashed_ || !settle_crash() || result_.interrupted || monotonic_now() >= until) {
+      return false;
+    }
+    for (const TrialCoverage& trial : result_.trials) {
+      if (trial.exhausted && trial.exhaustive) options_.complete.insert(trial.name);
+    }
+    for (schedule::Trial& trial : trials_) {
+      if (trial.backend == schedule::Backend::fibers) trial.name += ", but in processes";
+      trial.backend = schedule::Backend::processes;
+    }
+    crashed_.reset();
+    moved_at_ = 0;
+    result_.trials.clear();
+    for (unsigned shard = 0; shard < options_.jobs; ++shard) new (&boards_[shard]) ShardBoard;
+    return true;
+  }
+
   void start_shards(Instant until) {
     const pid_t parent = ::getpid();
     for (unsigned shard = 0; shard < options_.jobs; ++shard) {
@@ -179,14 +210,14 @@ class Explorer {
       result_.distinct += board.distinct.load();
       result_.over_budget += board.over_budget.load();
       result_.shared_accesses += board.shared_accesses.load();
-      result_.in_processes_ns += board.in_processes_ns.load();
+      result_.in_processes_ns += board.in_processes_ns.load() / options_.jobs;  // side by side
       result_.maps_shared_memory = result_.maps_shared_memory || board.maps_shared_memory != 0;
       for (unsigned p = 0; p < promise_count; ++p) result_.occasions[p] += board.occasions[p];
       if (result_.uncontrolled.empty()) result_.uncontrolled = text_of(board.uncontrolled);
       if (result_.unsupported.empty()) result_.unsupported = text_of(board.unsupported);
       if (result_.harness_failure.empty()) result_.harness_failure = text_of(board.failure);
     }
-    result_.in_processes_ns /= options_.jobs;  // shards run side by side
+    gather_known();
     if (hung_trial_ && result_.uncontrolled.empty()) {
       result_.uncontrolled = "a call blocked outside the harness' control (" +
                              trials_[*hung_trial_ % trials_.size()].name + ")";
@@ -198,6 +229,26 @@ class Explorer {
     }
   }
 
+  void gather_known() {
+    for (std::size_t i = 0; i < std::min(options_.known.size(), known_max); ++i) {
+      for (unsigned shard = 0; shard < options_.jobs; ++shard) {
+        const KnownSightings& seen = boards_[shard].known[i];
+        if (seen.histories.load() == 0) continue;
+        add_known(options_.known[i], text_of(seen.what), seen.histories.load());
+      }
+    }
+  }
+
+  void add_known(const std::string& fingerprint, const std::string& what, std::uint64_t histories) {
+    const auto same = [&](const KnownSeen& one) { return one.fingerprint == fingerprint; };
+    const auto found = std::find_if(result_.known.begin(), result_.known.end(), same);
+    if (found != result_.known.end()) {
+      found->histories += histories;
+    } else {
+      result_.known.push_back({.fingerprint = fingerprint, .what = what, .histories = histories});
+    }
+  }
+
   std::optional<Find> first_find() const {
     for (unsigned shard = 0; shard < options_.jobs; ++shard) {
       const ShardBoard& board = boards_[shard];
@@ -206,19 +257,25 @@ class Explorer {
                 .departures = schedule::departures_from_text(text_of(board.departures)),
                 .fingerprint = text_of(board.fingerprint)};
       find.trial.scenario.seed = board.found_seed;
+      find.trial.races = board.found_races;
       return find;
     }
     return std::nullopt;
   }
 
-  // A transport that dies in a fiber takes its shard along. In processes a death is judged.
-  void settle_crash() {
+  // A transport that dies in a fiber takes its shard along. In processes a death is judged. True:
+  // it is a known one.
+  bool settle_crash() {
     const std::size_t trial = boards_[crashed_->shard].trial.load() % trials_.size();
     const auto find =
         find_in_processes(registration_, trials_[trial], options_.directory, confirm_patience_ns);
-    if (!find) return;
+    if (!find) return false;
     result_.harness_failure.clear();
-    settle(*find);
+    const bool known = std::find(options_.known.begin(), options_.known.end(), find->fingerprint) !=
+                       options_.known.end();
+    if (known) add_known(find->fingerprint, "it ends its process", 1);
+    if (!known) settle(*find);
+    return known;
   }
 
   void settle(const Find& find) {
@@ -241,7 +298,7 @@ class Explorer {
   };
 
   const Registration& registration_;
-  const ExploreOptions options_;
+  ExploreOptions options_;
   std::vector<schedule::Trial> trials_;
   ShardBoard* boards_ = nullptr;
   std::vector<Running> shards_;

@@ -29,6 +29,9 @@ struct ExploreOptions {
   // rounds that were begun.
   std::set<std::string> complete;
   std::uint64_t first_round = 0;
+  // Fingerprints of failures that are no find: counted, and the search goes on past them. At most
+  // 256.
+  std::vector<std::string> known;
   const std::atomic<bool>* interrupted = nullptr;
 };
 
@@ -59,6 +62,12 @@ struct ExploreFailure {
   std::string found_in;              // the trial's name
 };
 
+struct KnownSeen {
+  std::string fingerprint;
+  std::string what;             // the first time, in no worker processes perhaps
+  std::uint64_t histories = 0;  // that showed it, told apart
+};
+
 struct TrialCoverage {
   std::string name;
   bool begun = false;
@@ -79,6 +88,7 @@ struct ExploreResult {
   std::vector<TrialCoverage> trials;
   std::array<std::uint64_t, promise_count> occasions{};
   std::vector<ExploreFailure> failures;
+  std::vector<KnownSeen> known;  // those that were seen
 };
 
 ExploreResult explore_transport(const Registration& registration, const ExploreOptions& options,

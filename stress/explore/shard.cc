@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "harness/base/prng.h"
 #include "harness/explore_scenario.h"
@@ -128,10 +129,14 @@ class Shard {
       Session session(trial.scenario, registration_, trial.backend, names, trial.late_lanes);
       if (const std::string why = session.unsupported(); !why.empty()) {
         write_text(board_.unsupported, why);
-      } else if (search(session, trial, number, round) == SearchEnd::exhausted &&
-                 trial.kind != TrialKind::wander) {
-        board_.state[number].store(TrialState::exhausted);
-        complete_.insert(trial.name);
+      } else {
+        SearchEnd end = search(session, trial, number, round);
+        // A known race cuts schedules short: once more, and on beyond it.
+        if (std::exchange(past_races_, false)) end = search(session, trial, number, round);
+        if (end == SearchEnd::exhausted && trial.kind != TrialKind::wander) {
+          board_.state[number].store(TrialState::exhausted);
+          complete_.insert(trial.name);
+        }
       }
     }
     for (unsigned channel = 0; channel < names.size(); ++channel) active_.clear(channel);
@@ -159,18 +164,19 @@ class Shard {
           return examine(judge, ran, ending, number, trial.scenario.seed);
         },
         coverage);
+    schedule::Plan plan = trial.plan();
+    plan.detect_races = plan.detect_races && races_;
     SearchEnd end{};
     switch (trial.kind) {
       case TrialKind::exhaust:
-        end = search.exhaust(trial.bound, trial.plan());
+        end = search.exhaust(trial.bound, plan);
         break;
       case TrialKind::kill:
-        end = search.kill_everywhere(trial.kill_lanes, trial.plan(), trial.kill_walks);
+        end = search.kill_everywhere(trial.kill_lanes, plan, trial.kill_walks);
         break;
       case TrialKind::wander:
         end = search.wander(options_.seed ^ mix64(number),
-                            (round * options_.jobs + shard_) * wander_rounds, wander_rounds,
-                            trial.plan());
+                            (round * options_.jobs + shard_) * wander_rounds, wander_rounds, plan);
         break;
     }
     tell(coverage);
@@ -201,7 +207,12 @@ class Shard {
       return true;
     }
     const Judgement* judgement = judge.judge(session, ending);
-    if (judgement == nullptr || violation_of(*judgement) == nullptr) return false;
+    const Finding* finding = judgement == nullptr ? nullptr : first_unknown(*judgement);
+    if (finding == nullptr) {
+      past_races_ = races_ && ending == Ending::race;
+      races_ = races_ && !past_races_;
+      return past_races_;
+    }
     const schedule::Control& state = session.state();
     board_.found_trial = static_cast<std::uint32_t>(number);
     board_.found_seed = seed;
@@ -211,10 +222,29 @@ class Shard {
       write_text(board_.failure, "a failing schedule has more departures than can be kept");
     }
     write_text(board_.departures, text);
-    write_text(board_.fingerprint, controlled_fingerprint(*judgement));
+    write_text(board_.fingerprint, fingerprint(*finding));
+    board_.found_races = races_;
     board_.found.store(1);
     found_ = true;
     return true;
+  }
+
+  // The first violation that is not known, or null; known ones are counted.
+  const Finding* first_unknown(const Judgement& judgement) {
+    const Finding* first = nullptr;
+    for (const Finding& finding : judgement.findings) {
+      if (finding.verdict != Verdict::violation) continue;
+      const auto known =
+          std::find(options_.known.begin(), options_.known.end(), fingerprint(finding));
+      if (known == options_.known.end()) {
+        if (first == nullptr) first = &finding;
+        continue;
+      }
+      KnownSightings& seen = board_.known[known - options_.known.begin()];
+      if (seen.histories.load() == 0) write_text(seen.what, finding.what);
+      seen.histories.fetch_add(1);
+    }
+    return first;
   }
 
   const Registration& registration_;
@@ -228,6 +258,8 @@ class Shard {
   schedule::Coverage told_;
   std::set<std::string> complete_;
   bool found_ = false;
+  bool races_ = true;        // looked for; no longer once a known one was seen
+  bool past_races_ = false;  // that was just now
 };
 
 }  // namespace
@@ -235,6 +267,12 @@ class Shard {
 std::string controlled_fingerprint(const Judgement& judgement) {
   const Finding* finding = violation_of(judgement);
   return finding == nullptr ? std::string() : fingerprint(*finding);
+}
+
+bool shows(const Judgement& judgement, const std::string& print) {
+  return std::any_of(judgement.findings.begin(), judgement.findings.end(), [&](const auto& one) {
+    return one.verdict == Verdict::violation && fingerprint(one) == print;
+  });
 }
 
 void live_as_shard(const Registration& registration, const std::vector<Trial>& trials,

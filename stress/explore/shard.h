@@ -13,6 +13,13 @@ namespace ipctorture {
 
 inline constexpr unsigned trials_max = 64;
 inline constexpr std::uint32_t found_text_max = 1u << 16;
+inline constexpr std::size_t known_max = 256;  // of one transport
+
+// How often a known failure was seen: of ExploreOptions::known the one with the same index.
+struct KnownSightings {
+  std::atomic<std::uint64_t> histories{0};
+  char what[400] = {};  // the first time; complete once `histories` is not 0
+};
 
 enum class TrialState : std::uint8_t { not_begun, partly, exhausted };
 
@@ -28,6 +35,8 @@ struct ShardBoard {
   std::uint64_t occasions[promise_count] = {};
   std::uint32_t found_trial = 0;
   std::uint64_t found_seed = 0;  // of its scenario
+  bool found_races = true;       // were looked for
+  KnownSightings known[known_max];
   char departures[found_text_max] = {};
   char fingerprint[256] = {};
   char uncontrolled[256] = {};
@@ -41,7 +50,9 @@ struct ShardBoard {
                                 const ExploreOptions& options, unsigned shard, Instant until,
                                 ShardBoard& board, pid_t parent);
 
-// What two judgements must share to be the same failure.
+// Of the worst violation; empty: there is none.
 std::string controlled_fingerprint(const Judgement& judgement);
+// A violation with this fingerprint is among the findings: the same failure.
+bool shows(const Judgement& judgement, const std::string& fingerprint);
 
 }  // namespace ipctorture

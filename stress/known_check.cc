@@ -1,0 +1,109 @@
+#include "stress/known_check.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "harness/report/bundle.h"
+#include "stress/output_of.h"
+#include "stress/settings.h"
+#include "stress/verbs.h"
+
+namespace ipctorture {
+namespace {
+
+constexpr const char* free_attempts = "50";
+
+std::string own_path() {
+  std::array<char, 4096> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+  return {path.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
+}
+
+bool shows(const Judgement& judgement, const std::string& print) {
+  return std::any_of(judgement.findings.begin(), judgement.findings.end(), [&](const auto& one) {
+    return one.verdict == Verdict::violation && fingerprint(one) == print;
+  });
+}
+
+// What asking a bundle came to.
+struct Answer {
+  KnownState state = KnownState::unseen;
+  std::string note;
+};
+
+// The search around a schedule that the code of today does not take any more.
+Answer regressed(const std::string& bundle, const std::atomic<bool>& stop) {
+  const std::string said = output_of({own_path(), "regress", bundle, "--time", "10s"}, &stop);
+  if (said.find("still broken") != std::string::npos) {
+    return {KnownState::replayed, "was not seen, but near the schedule of its bundle it happens"};
+  }
+  if (said.find("not found again") != std::string::npos) {
+    return {KnownState::gone,
+            "is gone: neither seen, nor near the schedule of its bundle; remove the entry"};
+  }
+  return {KnownState::unseen, "was not seen, and its bundle could not be replayed"};
+}
+
+Answer replayed(const KnownFailure& entry, const std::atomic<bool>& stop) {
+  const bool exact = is_controlled_bundle(entry.bundle);
+  std::vector<std::string> command = {own_path(), "replay", entry.bundle, "--json", "--quiet"};
+  const std::vector<std::string> often = {"--attempts", exact ? "1" : free_attempts, "--fail-fast"};
+  command.insert(command.end(), often.begin(), often.end());
+  const auto json = nlohmann::json::parse(output_of(command, &stop), nullptr, false);
+  if (!json.is_object()) return {KnownState::unseen, "was not seen, and its replay failed"};
+  // A bundle may show other failures beside.
+  const auto reproduced = json.value("reproduced", 0u), attempts = json.value("attempts", 0u);
+  if (reproduced > 0) return {KnownState::replayed, "was not seen, but its bundle shows it still"};
+  if (exact) return regressed(entry.bundle, stop);
+  const bool none = attempts == 0 || json.value("inconclusive", 0u) == attempts;
+  if (none) return {KnownState::unseen, "was not seen, and its bundle could not be replayed"};
+  return {KnownState::gone,
+          fmt::format("is gone: neither seen, nor in {} replays of its bundle; remove the entry",
+                      attempts)};
+}
+
+}  // namespace
+
+void refuse_foreign_bundles(const KnownFailures& known) {
+  for (const KnownFailure& entry : known.entries()) {
+    if (entry.bundle.empty() || known.expired(entry)) continue;
+    try {
+      const BundleContent bundle = load_bundle(entry.bundle);
+      const auto name = bundle.scenario.transport_name();
+      if (entry.covers(name) && shows(bundle.judgement, entry.fingerprint)) continue;
+      const Finding* worst = bundle.judgement.worst();
+      throw std::runtime_error(fmt::format("{}: shows {} of {}", entry.bundle,
+                                           worst == nullptr ? "nothing" : fingerprint(*worst),
+                                           name));
+    } catch (const std::runtime_error& error) {
+      throw UsageError(fmt::format("{}: bundle: {}", entry.where, error.what()));
+    }
+  }
+}
+
+void settle_unseen(const KnownFailures& known, const std::string& too_little,
+                   std::vector<KnownEntryTally>* entries, const std::atomic<bool>& stop) {
+  for (std::size_t i = 0; i < entries->size(); ++i) {
+    KnownEntryTally& tally = (*entries)[i];
+    if (tally.state != KnownState::unseen || !tally.note.empty()) continue;
+    const KnownFailure& entry = known.entries()[i];
+    if (!too_little.empty()) {
+      tally.note = "was not seen, which proves nothing: " + too_little;
+    } else if (!entry.bundle.empty()) {
+      const Answer answer = replayed(entry, stop);
+      tally.state = answer.state;
+      tally.note = answer.note;
+    } else {
+      tally.state = KnownState::gone;
+      tally.note =
+          "was not seen in a whole run: it does not reproduce any more; remove the entry, or give "
+          "it a bundle";
+    }
+  }
+}
+
+}  // namespace ipctorture
