@@ -47,31 +47,34 @@ Finding other_violation() {
 
 class KnownInCampaign : public testing::Test {
  protected:
-  explicit KnownInCampaign(std::string expires = "2027-01-31") {
+  explicit KnownInCampaign(std::string expires = "2027-01-31")
+      : campaign_(plan_until(std::move(expires)), 0) {}
+
+  static CampaignPlan plan_until(std::string expires) {
     CampaignPlan plan{.seed = 42, .runs = 10, .fail_fast = FailFast::yes};
     plan.transports = {{&one, AskedFor::with_others}};
     KnownFailure entry{.fingerprint = torn, .reason = "waits", .expires = std::move(expires)};
     entry.where = "known.toml:1";
     plan.known = KnownFailures({entry}, plan.transports, "2026-11-29");
-    campaign_.emplace(std::move(plan), 0);
+    return plan;
   }
 
   // As many cases of these findings as there are left, or one.
   void run(const std::vector<Finding>& special, bool all = false) {
-    while (const auto next = campaign_->next(EngineFor::ordinary_cases, 0)) {
+    while (const auto next = campaign_.next(EngineFor::ordinary_cases, 0)) {
       CaseResult result = result_of(special);
       for (const Finding& found : special) {
-        if (found.verdict == Verdict::violation && campaign_->first_sighting(*next, found)) {
+        if (found.verdict == Verdict::violation && campaign_.first_sighting(*next, found)) {
           result.bundles[fingerprint(found)] = "bundle-" + std::to_string(++bundles_);
         }
       }
-      campaign_->finish(*next, result);
+      campaign_.finish(*next, result);
       if (!all) return;
     }
   }
-  CampaignTally tally() const { return campaign_->tally(Campaign::Machine::idle, 0); }
+  CampaignTally tally() const { return campaign_.tally(Campaign::Machine::idle, 0); }
 
-  std::optional<Campaign> campaign_;
+  Campaign campaign_;
   unsigned bundles_ = 0;
 };
 
@@ -88,9 +91,9 @@ TEST_F(KnownInCampaign, IsToldOnceAndDoesNotStopTheRun) {
   EXPECT_EQ(t.known[0].fingerprint, torn);
   ASSERT_THAT(all.known, SizeIs(1));
   EXPECT_EQ(all.known[0].state, KnownState::seen);
-  EXPECT_EQ(campaign_->exit_code(all), ExitCode::pass);
-  EXPECT_EQ(campaign_->progress(0).violations, 0u);
-  const auto told = campaign_->take_failures();
+  EXPECT_EQ(campaign_.exit_code(all), ExitCode::pass);
+  EXPECT_EQ(campaign_.progress(0).violations, 0u);
+  const auto told = campaign_.take_failures();
   ASSERT_THAT(told, SizeIs(1));
   EXPECT_EQ(told[0].verdict, Verdict::known);
   EXPECT_EQ(told[0].reason, "waits");
@@ -107,14 +110,14 @@ TEST_F(KnownInCampaign, HidesNoOther) {
   EXPECT_EQ(t.verdict, Verdict::violation);
   EXPECT_EQ(t.promises[0].verdict, Verdict::known);
   EXPECT_THAT(t.known, SizeIs(1));
-  EXPECT_EQ(campaign_->exit_code(all), ExitCode::violation);
-  EXPECT_EQ(campaign_->progress(0).violations, 1u);
+  EXPECT_EQ(campaign_.exit_code(all), ExitCode::violation);
+  EXPECT_EQ(campaign_.progress(0).violations, 1u);
 }
 
 TEST_F(KnownInCampaign, NorADoubtOfItsOwn) {
   run({finding(Promise::delivery, Verdict::inconclusive, "exactly once", "cut")}, true);
   run({known_torn()});
-  EXPECT_EQ(campaign_->exit_code(tally()), ExitCode::inconclusive);
+  EXPECT_EQ(campaign_.exit_code(tally()), ExitCode::inconclusive);
 }
 
 // What a known failure breaks off is neither a doubt nor an occasion.
@@ -125,7 +128,7 @@ TEST_F(KnownInCampaign, WhatItCutShortIsNoDoubt) {
   EXPECT_EQ(tally().transports[0].inconclusive_scenarios, 0u);
   run({});
   EXPECT_EQ(tally().transports[0].verdict, Verdict::known);
-  EXPECT_EQ(campaign_->exit_code(tally()), ExitCode::pass);
+  EXPECT_EQ(campaign_.exit_code(tally()), ExitCode::pass);
 }
 
 TEST_F(KnownInCampaign, UnseenIsLeftToTheCaller) {
@@ -133,9 +136,9 @@ TEST_F(KnownInCampaign, UnseenIsLeftToTheCaller) {
   CampaignTally all = tally();
   EXPECT_EQ(all.known[0].state, KnownState::unseen);
   EXPECT_EQ(all.known[0].note, "");
-  EXPECT_EQ(campaign_->exit_code(all), ExitCode::pass);
+  EXPECT_EQ(campaign_.exit_code(all), ExitCode::pass);
   all.known[0].state = KnownState::gone;
-  EXPECT_EQ(campaign_->exit_code(all), ExitCode::violation);
+  EXPECT_EQ(campaign_.exit_code(all), ExitCode::violation);
 }
 
 TEST_F(KnownInCampaign, CannotBeMissedWhereNothingRan) {
@@ -146,18 +149,18 @@ TEST_F(KnownInCampaign, CannotBeMissedWhereNothingRan) {
 TEST_F(KnownInCampaign, CountsWhatTheControlledEngineSaw) {
   ControlledResult result{.tried = true, .schedules = 7};
   result.known[torn] = {.what = "it broke", .histories = 3};
-  campaign_->count_controlled(0, result);
-  campaign_->count_controlled(0, result);  // a later slice: the sums so far
+  campaign_.count_controlled(0, result);
+  campaign_.count_controlled(0, result);  // a later slice: the sums so far
   run({});
   const CampaignTally all = tally();
   EXPECT_EQ(all.transports[0].verdict, Verdict::known);
   EXPECT_EQ(all.transports[0].known[0].histories, 3u);
   EXPECT_EQ(all.known[0].state, KnownState::seen);
-  const auto told = campaign_->take_failures();
+  const auto told = campaign_.take_failures();
   ASSERT_THAT(told, SizeIs(1));
   EXPECT_EQ(told[0].engine, "controlled");
   run({known_torn()});
-  EXPECT_THAT(campaign_->take_failures(), IsEmpty()) << "told already";
+  EXPECT_THAT(campaign_.take_failures(), IsEmpty()) << "told already";
   EXPECT_EQ(tally().transports[0].known[0].bundle, "bundle-1");
 }
 
@@ -172,7 +175,7 @@ TEST_F(ExpiredInCampaign, IsAViolationLikeAnyOther) {
   EXPECT_EQ(all.transports[0].verdict, Verdict::violation);
   EXPECT_EQ(all.transports[0].scenarios, 1u) << "fail-fast";
   EXPECT_THAT(all.transports[0].known, IsEmpty());
-  EXPECT_EQ(campaign_->take_failures()[0].verdict, Verdict::violation);
+  EXPECT_EQ(campaign_.take_failures()[0].verdict, Verdict::violation);
 }
 
 TEST_F(ExpiredInCampaign, FailsTheRunWhateverHappens) {
@@ -180,7 +183,7 @@ TEST_F(ExpiredInCampaign, FailsTheRunWhateverHappens) {
   const CampaignTally all = tally();
   EXPECT_EQ(all.transports[0].verdict, Verdict::pass);
   EXPECT_EQ(all.known[0].state, KnownState::expired);
-  EXPECT_EQ(campaign_->exit_code(all), ExitCode::violation);
+  EXPECT_EQ(campaign_.exit_code(all), ExitCode::violation);
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ std::string date(const toml::node& node, const std::string& where) {
 void check_fingerprint(const std::string& text, const std::string& where) {
   const std::string promise = text.substr(0, text.find('/'));
   std::vector<std::string> promises;
+  promises.reserve(promise_count);
   for (unsigned p = 0; p < promise_count; ++p) {
     promises.emplace_back(to_string(static_cast<Promise>(p)));
   }

@@ -66,6 +66,15 @@ class Explorer {
   }
 
  private:
+  struct Running {
+    pid_t pid = -1;
+    unsigned shard = 0;
+  };
+  struct Crash {
+    unsigned shard = 0;
+    int status = 0;
+  };
+
   void search(Instant until, const std::function<void(const ExploreProgress&)>& progress) {
     start_shards(until);
     while (!shards_.empty() && !someone_found()) {
@@ -93,7 +102,7 @@ class Explorer {
       settle(*find);
       return false;
     }
-    if (!crashed_ || !settle_crash() || result_.interrupted || monotonic_now() >= until) {
+    if (!crashed_ || !settle_crash(*crashed_) || result_.interrupted || monotonic_now() >= until) {
       return false;
     }
     for (const TrialCoverage& trial : result_.trials) {
@@ -265,8 +274,8 @@ class Explorer {
 
   // A transport that dies in a fiber takes its shard along. In processes a death is judged. True:
   // it is a known one.
-  bool settle_crash() {
-    const std::size_t trial = boards_[crashed_->shard].trial.load() % trials_.size();
+  bool settle_crash(const Crash& crash) {
+    const std::size_t trial = boards_[crash.shard].trial.load() % trials_.size();
     const auto find =
         find_in_processes(registration_, trials_[trial], options_.directory, confirm_patience_ns);
     if (!find) return false;
@@ -287,15 +296,6 @@ class Explorer {
     result_.harness_failure = "found once and not again in processes: " + find.fingerprint + " (" +
                               find.trial.name + "; " + schedule::to_text(find.departures) + ")";
   }
-
-  struct Running {
-    pid_t pid = -1;
-    unsigned shard = 0;
-  };
-  struct Crash {
-    unsigned shard = 0;
-    int status = 0;
-  };
 
   const Registration& registration_;
   ExploreOptions options_;
