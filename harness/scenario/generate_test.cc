@@ -60,7 +60,7 @@ TEST(Generate, GoldenHashOfVersion1) {
     }
   }
   EXPECT_EQ(generator_version, 1u);
-  EXPECT_EQ(hash, 4643032214279793110u);
+  EXPECT_EQ(hash, 8730930444790986462u);
 }
 
 TEST(Generate, CaseSeedsDependOnEverything) {
@@ -217,12 +217,15 @@ TEST(Generate, ConsumersLeaveEarlyUnlessMessagesWouldGoWithThem) {
 TEST(Generate, MostScenariosAreFreeOfFaults) {
   const Contract contract = synthetic::contracts()[0].second;
   unsigned killed = 0, stopped = 0, stormed = 0, limited = 0, churn = 0, free_of_any = 0;
+  unsigned failing = 0, cut_short = 0;
   for (std::uint64_t seed = 0; seed < 2000; ++seed) {
     const Scenario s = generate(seed, "queue", contract, {});
     killed += s.faults.kills();
     stopped += s.faults.pauses > 0;
     stormed += s.faults.signals > 0;
     limited += s.faults.limits();
+    failing += s.faults.failing_calls > 0;
+    cut_short += s.faults.short_calls > 0;
     churn += s.faults.producer_kills > 3 || s.faults.consumer_kills > 3;
     free_of_any += !s.faults.any();
   }
@@ -230,6 +233,8 @@ TEST(Generate, MostScenariosAreFreeOfFaults) {
   EXPECT_NEAR(stopped, 200, 60);
   EXPECT_NEAR(stormed, 200, 60);
   EXPECT_NEAR(limited, 100, 40);
+  EXPECT_NEAR(failing, 105, 40);
+  EXPECT_NEAR(cut_short, 160, 50);
   EXPECT_GT(churn, 15u);
   EXPECT_GT(free_of_any, 1000u);
 }
