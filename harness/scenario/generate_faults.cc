@@ -159,7 +159,7 @@ void draw_disturbances(Prng& rng, const Contract& contract, Scenario& s) {
   if (calls.chance(80)) {
     s.faults.short_calls = static_cast<std::uint32_t>(draw_magnitude(calls, 20, 5000));
   }
-  if (calls.chance(50)) {
+  if (calls.chance(s.faults.short_calls > 0 ? 250 : 35)) {  // often both
     s.faults.failing_calls = static_cast<std::uint32_t>(draw_magnitude(calls, 10, 1000));
   }
 }

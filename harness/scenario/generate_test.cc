@@ -60,7 +60,7 @@ TEST(Generate, GoldenHashOfVersion1) {
     }
   }
   EXPECT_EQ(generator_version, 1u);
-  EXPECT_EQ(hash, 3916834628654417319u);
+  EXPECT_EQ(hash, 14767049488542588411u);
 }
 
 TEST(Generate, CaseSeedsDependOnEverything) {

@@ -24,6 +24,12 @@
 #define IPCTORTURE_CALLS_TAKEN_OVER
 #endif
 
+#ifndef __clang__
+// The headers' attributes (nonnull, ...) are neither the type's nor the other name's.
+#pragma GCC diagnostic ignored "-Wignored-attributes"
+#pragma GCC diagnostic ignored "-Wmissing-attributes"
+#endif
+
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <time.h>
