@@ -171,9 +171,10 @@ std::vector<std::string> sentences(const Worth& worth) {
         percent(broken_share_max(n))));
   }
   if (t.least != nullptr && !worth.own.caught) {
-    all.push_back(fmt::format("Tried least: {}, in {} scenarios: it may break in up to {} of them.",
-                              name_of(*t.least), t.least->scenarios,
-                              percent(broken_share_max(t.least->scenarios))));
+    all.push_back(
+        fmt::format("Tried least: {}, in {} scenario{}: up to {} of such scenarios may break it.",
+                    name_of(*t.least), t.least->scenarios, t.least->scenarios == 1 ? "" : "s",
+                    percent(broken_share_max(t.least->scenarios))));
   }
   std::vector<ScoredRun> runs;
   for (const MutantScore& mutant : worth.mutants) {

@@ -1,6 +1,9 @@
 // `ipctorture score --transport NAME`: runs the transport, and its mutants, through `ipctorture
 // run`, each as a child, and adds up what came of it (worth.h).
 #include <fmt/format.h>
+#include <fnmatch.h>
+
+#include <algorithm>
 
 #include "stress/score_room.h"
 #include "stress/selection.h"
@@ -48,7 +51,10 @@ Worth read_request(const Settings& settings, const Selection& selection) {
 class WorthScorer {
  public:
   WorthScorer(Worth worth, const Contract& contract, const Settings& settings)
-      : worth_(std::move(worth)), contract_(contract), room_(settings, default_seeds) {}
+      : worth_(std::move(worth)),
+        contract_(contract),
+        excluded_(settings.list("exclude")),
+        room_(settings, default_seeds) {}
 
   ExitCode go() {
     worth_.own = run(worth_.transport, 0, worth_.time_ns, FailFast::no);
@@ -73,12 +79,15 @@ class WorthScorer {
     return run;
   }
 
-  // Not of what could not run, or was interrupted.
+  // Not of what could not run, was interrupted, or is excluded.
   MutantScore score_of(Mutation mutation) {
     MutantScore score{.mutation = mutation, .aim = aim_of(mutation, contract_)};
     if (!score.applies() || worth_.own.unsupported) return score;
     const std::string name = fmt::format("{}__{}", worth_.transport, to_string(mutation));
-    for (unsigned k = 0; k < room_.seeds() && !room_.interrupted(); ++k) {
+    const bool excluded = std::ranges::any_of(excluded_, [&](const std::string& glob) {
+      return ::fnmatch(glob.c_str(), name.c_str(), 0) == 0;
+    });
+    for (unsigned k = 0; k < room_.seeds() && !excluded && !room_.interrupted(); ++k) {
       ScoredRun one = run(name, k, worth_.mutant_time_ns, FailFast::yes);
       if (room_.interrupted() && !one.caught) break;
       score.runs.push_back(std::move(one));
@@ -94,6 +103,7 @@ class WorthScorer {
 
   Worth worth_;
   const Contract contract_;
+  const std::vector<std::string> excluded_;  // globs of mutants' names
   ScoreRoom room_;
 };
 
