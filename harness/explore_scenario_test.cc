@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 
+#include "harness/check/aims.h"
 #include "harness/schedule/search.h"
 #include "harness/schedule/test_session.h"
 
@@ -272,7 +273,18 @@ TEST_P(MutantUnderControl, IsFound) {
   EXPECT_EQ(outcome.uncontrolled, "");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, MutantUnderControl, testing::Range(1u, mutation_count),
+// Those that matter to it; names that stay behind are the free engine's to find.
+std::vector<unsigned> mutants_of(const char* transport) {
+  std::vector<unsigned> mutations;
+  for (unsigned i = 1; i < mutation_count; ++i) {
+    const auto mutation = static_cast<Mutation>(i);
+    const Aim aim = aim_of(mutation, sut_transport(transport).contract);
+    if (aim.why_not.empty() && mutation != Mutation::litter) mutations.push_back(i);
+  }
+  return mutations;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MutantUnderControl, testing::ValuesIn(mutants_of("shm_queue")),
                          [](const auto& one) {
                            return std::string(to_string(static_cast<Mutation>(one.param)));
                          });

@@ -220,7 +220,11 @@ void Campaign::count_finding(State& state, const Case& done, const Finding& find
   promise.promise = finding.promise;
   ++promise.scenarios;
   promise.occasions += finding.occasions;
-  for (TermTally& term : promise.terms) term.occasions += finding.tried_of(term.term);
+  promise.tried_scenarios += finding.occasions > 0 ? 1 : 0;
+  for (TermTally& term : promise.terms) {
+    term.occasions += finding.tried_of(term.term);
+    term.scenarios += finding.tried_of(term.term) > 0 ? 1 : 0;
+  }
   if (known(state, finding) != nullptr) return;
   if (finding.verdict == Verdict::inconclusive) {
     ++state.inconclusive_scenarios[finding.promise];

@@ -66,10 +66,12 @@ constexpr const char* score_footer =
     "Examples:\n"
     "  ipctorture score lost_wakeup         one bug and its twin, up to 10 minutes\n"
     "  ipctorture score --seeds 1 --time 10s --twin-time 3s\n"
+    "  ipctorture score --transport pipe    what is a pass on pipe worth? (about two minutes)\n"
     "\n"
     "Each run is `ipctorture run NAME` as a user would start it. Exit codes: 0 every bug was "
     "caught\n"
-    "on four of five seeds and no twin blamed, 1 otherwise.";
+    "on four of five seeds and no twin blamed, 1 otherwise. With --transport: 0 every promise had\n"
+    "an occasion and every mutant was caught, 1 a violation of the transport itself, 2 otherwise.";
 
 // What the parser fills; the verbs read it afterwards.
 struct Parsed {
@@ -271,11 +273,22 @@ void Parser::add_score() {
   score_ = add_verb("score", "Measure what the tool finds: planted bugs and their correct twins");
   score_->footer(score_footer);
   add_selection(score_);
-  setting(score_, "time", "TIME", "of each run of a bug, at the most [60s]", "Budget");
+  score_
+      ->add_option("--transport", parsed_.selection.transport,
+                   "what is a pass on this one worth? Runs it, and mutants of it")
+      ->type_name("NAME")
+      ->group("Selection");
+  setting(score_, "time", "TIME", "of each run of a bug, at the most, or of the transport [60s]",
+          "Budget");
   setting(score_, "twin-time", "TIME", "of each run of a correct twin [as --time]", "Budget");
-  setting(score_, "seeds", "N", "runs of each [5]", "Budget");
+  setting(score_, "mutant-time", "TIME", "of each run of a mutant, at the most [15s]", "Budget");
+  setting(score_, "seeds", "N", "runs of each bug and twin [5], or of each mutant [1]", "Budget");
   setting(score_, "seed", "g1:HEX", "that the runs' seeds are made of [always the same]", "Budget");
-  setting(score_, "page", "FILE", "also write the page of docs/scoreboard.md", "Output");
+  setting(
+      score_, "control", "PERCENT",
+      "as of run; with it, bugs that are missed fail nothing: 0 shows what the free engine finds",
+      "Budget");
+  setting(score_, "page", "FILE", "also write it as a page of Markdown", "Output");
   setting(score_, "out", "DIR", "where bundles go [ipctorture-out/<run>/, and latest]", "Output");
   toggle(score_, "json", "JSON lines instead of text", "Output");
   toggle(score_, "quiet", "no progress", "Output");

@@ -12,11 +12,13 @@
 
 namespace ipctorture {
 
-std::string explorer_path() {
+std::string own_path() {
   std::array<char, 4096> path{};
   const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
-  return std::string(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0) + "-explore";
+  return std::string(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
 }
+
+std::string explorer_path() { return own_path() + "-explore"; }
 
 ExitCode hand_over(char** argv) {
   const std::string program = explorer_path();

@@ -8,7 +8,8 @@
 
 namespace ipctorture {
 
-std::string explorer_path();  // of this program; whether or not it is there
+std::string own_path();       // of this program's executable
+std::string explorer_path();  // of the other one, beside it; whether or not it is there
 // Replaces this process; returns only when that fails: unsupported, having said why.
 ExitCode hand_over(char** argv);
 

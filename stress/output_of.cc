@@ -19,6 +19,7 @@ constexpr int look_every_ms = 100;
 // Between fork and exec: nothing that is not async-signal-safe.
 [[noreturn]] void become(char* const* arguments, int output, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  ::setpgid(0, 0);  // a ^C comes by way of `stop`, once: of two, ours end at once and clear nothing
   if (::getppid() != parent) ::_exit(127);
   const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   ::dup2(output, STDOUT_FILENO);

@@ -2,7 +2,8 @@
 //
 // It starts with no signal blocked, is found by PATH when the first word has no slash, and is told
 // to end (SIGTERM) when the calling thread ends, or by SIGINT when `stop` is set meanwhile; it is
-// waited for all the same.
+// waited for all the same. It leads a process group of its own, so a terminal's ^C does not reach
+// it.
 #pragma once
 
 #include <atomic>

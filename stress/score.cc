@@ -14,11 +14,6 @@ namespace {
 
 constexpr double soon_s = 5;
 
-// The first part of a fingerprint: the oracle.
-std::string oracle_of(const std::string& fingerprint) {
-  return fingerprint.substr(0, fingerprint.find('/'));
-}
-
 const ScoredRun* first_caught(const BugScore& bug) {
   const auto found =
       std::find_if(bug.bug.begin(), bug.bug.end(), [](const auto& run) { return run.caught; });
@@ -49,7 +44,7 @@ std::string replay_text(const BugScore& bug) {
 }
 
 std::string seconds_text(const BugScore& bug) {
-  const auto seconds = seconds_to_detect(bug);
+  const auto seconds = median_seconds(bug.bug);
   return seconds ? fmt::format("{:.1f} s", *seconds) : "-";
 }
 
@@ -62,7 +57,7 @@ std::vector<std::string> cells(const BugScore& bug) {
           seeds,
           seconds_text(bug),
           caught == nullptr ? "-" : caught->engine,
-          caught == nullptr ? "-" : oracle_of(caught->fingerprint),
+          caught == nullptr ? "-" : promise_of(caught->fingerprint),
           replay_text(bug),
           bug.size.empty() ? "-" : bug.size,
           fmt::format("{}/{}", false_alarms(bug), bug.twin.size())};
@@ -85,11 +80,10 @@ Totals totals_of(const Score& score) {
       ++t.not_run;
       continue;
     }
-    // On at least four of five seeds.
-    const bool reliably = seeds_caught(bug) * 5 >= bug.bug.size() * 4;
+    const bool often = reliably(seeds_caught(bug), bug.bug.size());
     ++t.bugs;
-    t.caught += reliably ? 1 : 0;
-    t.soon += reliably && seconds_to_detect(bug).value_or(soon_s) < soon_s ? 1 : 0;
+    t.caught += often ? 1 : 0;
+    t.soon += often && median_seconds(bug.bug).value_or(soon_s) < soon_s ? 1 : 0;
     t.runs += bug.bug.size();
     t.runs_caught += seeds_caught(bug);
     t.twins += bug.twin.size();
@@ -114,9 +108,9 @@ Share share_of(std::uint64_t of, std::uint64_t all) {
   return share;
 }
 
-std::optional<double> seconds_to_detect(const BugScore& bug) {
+std::optional<double> median_seconds(const std::vector<ScoredRun>& runs) {
   std::vector<double> seconds;
-  for (const ScoredRun& run : bug.bug) {
+  for (const ScoredRun& run : runs) {
     if (run.caught) seconds.push_back(run.seconds);
   }
   if (seconds.empty()) return std::nullopt;
@@ -184,22 +178,23 @@ std::string score_page(const Score& score) {
   return text;
 }
 
+nlohmann::ordered_json run_json(const ScoredRun& run) {
+  nlohmann::ordered_json json = {{"caught", run.caught}, {"seconds", run.seconds}};
+  if (run.unsupported) json["unsupported"] = true;
+  if (run.inconclusive) json["inconclusive"] = true;
+  if (run.harness_failed) json["harness_failed"] = true;
+  if (!run.caught) return json;
+  json["engine"] = run.engine;
+  json["fingerprint"] = run.fingerprint;
+  json["what"] = run.what;
+  json["bundle"] = run.bundle;
+  return json;
+}
+
 std::string score_json(const BugScore& bug) {
   const auto runs = [](const std::vector<ScoredRun>& all) {
     auto list = nlohmann::ordered_json::array();
-    for (const ScoredRun& run : all) {
-      nlohmann::ordered_json one = {{"caught", run.caught}, {"seconds", run.seconds}};
-      if (run.unsupported) one["unsupported"] = true;
-      if (run.inconclusive) one["inconclusive"] = true;
-      if (run.harness_failed) one["harness_failed"] = true;
-      if (run.caught) {
-        one["engine"] = run.engine;
-        one["fingerprint"] = run.fingerprint;
-        one["what"] = run.what;
-        one["bundle"] = run.bundle;
-      }
-      list.push_back(std::move(one));
-    }
+    for (const ScoredRun& run : all) list.push_back(run_json(run));
     return list;
   };
   nlohmann::ordered_json json = {
@@ -207,7 +202,7 @@ std::string score_json(const BugScore& bug) {
       {"runs", runs(bug.bug)},          {"twin", runs(bug.twin)},
       {"hits", bug.replay.hits},        {"attempts", bug.replay.attempts},
       {"exact", bug.replay.exact},      {"size", bug.size}};
-  if (const auto seconds = seconds_to_detect(bug)) json["seconds"] = *seconds;
+  if (const auto seconds = median_seconds(bug.bug)) json["seconds"] = *seconds;
   return json_line(json);
 }
 

@@ -4,22 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-namespace ipctorture {
+#include "stress/score_child.h"
 
-// One run of a bug, or of a twin.
-struct ScoredRun {
-  bool caught = false;       // a violation was reported
-  bool unsupported = false;  // it could not run on this machine
-  bool inconclusive = false;
-  bool harness_failed = false;
-  double seconds = 0;  // until it was reported; of a twin: in all
-  std::string engine;  // "free", "controlled"
-  std::string fingerprint, what, bundle;
-};
+namespace ipctorture {
 
 struct Replayed {
   unsigned hits = 0, attempts = 0;
@@ -45,8 +37,10 @@ struct Share {
   double low = 0, high = 1;
 };
 Share share_of(std::uint64_t of, std::uint64_t all);
-// The median of the seeds that caught it; nothing: none did.
-std::optional<double> seconds_to_detect(const BugScore& bug);
+// On at least four of five seeds.
+constexpr bool reliably(std::uint64_t caught, std::uint64_t runs) { return caught * 5 >= runs * 4; }
+// The median of the runs that caught it; nothing: none did.
+std::optional<double> median_seconds(const std::vector<ScoredRun>& runs);
 unsigned seeds_caught(const BugScore& bug);
 unsigned false_alarms(const BugScore& bug);
 
@@ -55,5 +49,6 @@ std::string score_page(const Score& score);
 std::string score_table(const Score& score, std::size_t width);
 std::string score_totals(const Score& score);
 std::string score_json(const BugScore& bug);
+nlohmann::ordered_json run_json(const ScoredRun& run);
 
 }  // namespace ipctorture

@@ -33,9 +33,9 @@ TEST(Score, SharesHaveWilsonsInterval) {
 }
 
 TEST(Score, TheMedianIsOfTheSeedsThatCaughtIt) {
-  EXPECT_EQ(seconds_to_detect(bug({missed(), missed()}, {})), std::nullopt);
-  EXPECT_EQ(seconds_to_detect(bug({caught(3), missed(), caught(1), caught(9)}, {})), 3);
-  EXPECT_EQ(seconds_to_detect(bug({caught(4), caught(1)}, {})), 2.5);
+  EXPECT_EQ(median_seconds({missed(), missed()}), std::nullopt);
+  EXPECT_EQ(median_seconds({caught(3), missed(), caught(1), caught(9)}), 3);
+  EXPECT_EQ(median_seconds({caught(4), caught(1)}), 2.5);
 }
 
 TEST(Score, TellsWhatWasCaughtByWhom) {

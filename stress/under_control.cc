@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "harness/report/json_lines.h"
 #include "stress/hand_over.h"
 #include "stress/output_of.h"
 #include "stress/settings.h"
@@ -13,10 +16,6 @@ namespace ipctorture {
 namespace {
 
 // It is our own program, of the same build; still, what it says is only read where it has the form.
-std::string text_in(const nlohmann::json& json, const char* key) {
-  return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string();
-}
-
 void read_into(ControlledResult& result, const std::string& output) {
   const auto json = nlohmann::json::parse(output, nullptr, false);
   if (!json.is_object()) {
@@ -59,12 +58,14 @@ const ControlledResult& UnderControl::explore(const std::string& transport, std:
   if (result.failed() || !result.harness_failure.empty() || time_ns <= 0 || stop_.load()) {
     return result;
   }
+  const std::string resume = fmt::format("{}/explored-{}.json", out_, transport);
+  // What an earlier run with the same --out covered is none of ours.
+  if (!std::exchange(result.begun, true)) ::unlink(resume.c_str());
   const std::string output =
       output_of({explorer_path(), "explore", transport, "--time",
                  fmt::format("{}ms", std::max<std::int64_t>(time_ns / 1'000'000, 1)), "--seed",
-                 seed_text(seed_), "--jobs", std::to_string(jobs_), "--resume",
-                 fmt::format("{}/explored-{}.json", out_, transport), "--known", known_, "--json",
-                 "--quiet", "--out", out_ + "/under-control"},
+                 seed_text(seed_), "--jobs", std::to_string(jobs_), "--resume", resume, "--known",
+                 known_, "--json", "--quiet", "--out", out_ + "/under-control"},
                 &stop_);
   if (!stop_.load() || !output.empty()) read_into(result, output);
   return result;

@@ -17,7 +17,8 @@ struct ControlledKnown {
 
 // What one transport's slices came to until now.
 struct ControlledResult {
-  bool tried = false;  // at least one slice ended in order
+  bool begun = false;  // a first slice was started
+  bool tried = false;  // at least one ended in order
   std::uint64_t schedules = 0;
   std::string doubt;            // why its pass would claim too much; empty: it would not
   std::string harness_failure;  // empty: none

@@ -20,6 +20,7 @@ struct Selection {
   bool canary = false;
   bool dry_run = false;
   bool bench = false;
+  std::string transport;  // of score: what is a pass on it worth?
 };
 
 ExitCode list_transports(const Settings& settings, const Selection& selection);
@@ -31,6 +32,7 @@ ExitCode recheck(const Settings& settings, const std::string& path);
 ExitCode explain_bundle(const Settings& settings, const std::string& path);
 
 ExitCode score(const Settings& settings, const Selection& selection);
+ExitCode score_transport(const Settings& settings, const Selection& selection);
 
 enum class Clean : unsigned char { no, yes };
 ExitCode doctor(const Settings& settings, Clean clean);

@@ -45,6 +45,29 @@ TEST(LatestValue, NeverOlderThanWhatWasThere) {
   EXPECT_EQ(stale.judge(Promise::latest_value).symptom, "stale");
 }
 
+// Who was refused sends the same value again.
+TEST(LatestValue, WhatWasRefusedIsNotSeenBeforeItIsSentAgain) {
+  const auto sent_twice = [](Outcome first) {
+    HistoryBuilder b = values();
+    b.send(0, 4, 500, 510, first);
+    b.send(0, 4, 700, 710);
+    return b;
+  };
+  for (const Outcome refusal : {Outcome::full, Outcome::timed_out}) {
+    HistoryBuilder seen = sent_twice(refusal);
+    seen.receive(0, 0, 4, 520, 699);
+    const Finding finding = seen.judge(Promise::delivery);
+    EXPECT_EQ(finding.verdict, Verdict::violation);
+    EXPECT_EQ(finding.symptom, "refused but delivered");
+  }
+  HistoryBuilder together = sent_twice(Outcome::full);
+  together.receive(0, 0, 4, 520, 701);
+  EXPECT_EQ(together.judge(Promise::delivery).verdict, Verdict::pass) << "it was being sent again";
+  HistoryBuilder unknown = sent_twice(Outcome::unknown);
+  unknown.receive(0, 0, 4, 520, 699);
+  EXPECT_EQ(unknown.judge(Promise::delivery).verdict, Verdict::pass) << "it may have been accepted";
+}
+
 TEST(LatestValue, DoesNotFireWithoutAChange) {
   HistoryBuilder b(1, 1);
   b.contract = values().contract;

@@ -13,11 +13,16 @@ Json promise_json(const PromiseTally& promise) {
   Json json = {{"promise", to_string(promise.promise)},
                {"verdict", json_word(promise.verdict)},
                {"occasions", promise.occasions},
-               {"scenarios", promise.scenarios}};
+               {"scenarios", promise.scenarios},
+               {"tried_scenarios", promise.tried_scenarios}};
   if (!promise.terms.empty()) {
-    json["terms"] = Json::object();
-    for (const TermTally& term : promise.terms)
-      json["terms"][to_string(term.term)] = term.occasions;
+    Json occasions = Json::object(), scenarios = Json::object();
+    for (const TermTally& term : promise.terms) {
+      occasions[to_string(term.term)] = term.occasions;
+      scenarios[to_string(term.term)] = term.scenarios;
+    }
+    json["terms"] = std::move(occasions);
+    json["term_scenarios"] = std::move(scenarios);
   }
   if (!promise.what.empty()) json["what"] = promise.what;
   if (!promise.fingerprint.empty()) json["fingerprint"] = promise.fingerprint;
@@ -45,6 +50,11 @@ Json fairness_json(const FairnessTally& fairness) {
 
 std::string json_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string text_in(const nlohmann::json& json, std::string_view key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 std::string_view json_word(Verdict verdict) {

@@ -15,6 +15,8 @@ inline constexpr std::string_view json_lines_schema = "ipctorture-run/1";
 
 // Any value as one line with its newline. Text that is no UTF-8 is replaced, never refused.
 std::string json_line(const nlohmann::ordered_json& json);
+// The text under a key; empty when there is none, or it is no text.
+std::string text_in(const nlohmann::json& json, std::string_view key);
 // In lower case, whatever the table shouts.
 std::string_view json_word(Verdict verdict);
 

@@ -65,13 +65,16 @@ TEST(JsonLines, TransportHasItsPromises) {
       .promises = {{.promise = Promise::order,
                     .verdict = Verdict::pass,
                     .occasions = 12,
-                    .terms = {{Term::producer_order, 11}, {Term::order_over_consumers, 1}}}},
+                    .terms = {{Term::producer_order, 11, 3}, {Term::order_over_consumers, 1, 1}},
+                    .tried_scenarios = 4}},
       .scenarios = 4,
       .fairness = {.overtakes = 2, .wait_ns = 30, .producers = {5, 0.5, 0.75}}};
   const auto json = read_line(json_transport(tally));
   EXPECT_EQ(json.at("promises").at(0).at("promise"), "order");
   EXPECT_EQ(json.at("promises").at(0).at("occasions"), 12);
   EXPECT_EQ(json.at("promises").at(0).at("terms").at("order over consumers"), 1);
+  EXPECT_EQ(json.at("promises").at(0).at("term_scenarios").at("a producer's order"), 3);
+  EXPECT_EQ(json.at("promises").at(0).at("tried_scenarios"), 4);
   EXPECT_EQ(json.at("verdict"), "pass");
   EXPECT_EQ(json.at("fairness").at("overtakes_max"), 2);
   EXPECT_EQ(json.at("fairness").at("wait_max_ns"), 30);

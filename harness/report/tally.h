@@ -14,20 +14,22 @@ namespace ipctorture {
 struct TermTally {
   Term term{};
   std::uint64_t occasions = 0;
+  std::uint64_t scenarios = 0;  // in which there was one
 };
 
 // One promise of one transport's contract, over all its scenarios.
 struct PromiseTally {
   Promise promise{};
-  Verdict verdict = Verdict::pass;  // the worst
-  std::uint64_t occasions = 0;      // sum: how often it could have been broken
-  std::vector<TermTally> terms;     // those that the contract makes; empty: counted as a whole
-  std::uint64_t scenarios = 0;      // in which it was judged
-  std::string what;                 // the first finding of that verdict, when it is not a pass
-  std::string fingerprint;          // its, when it is a violation, known or not
-  std::string seed;                 // of the campaign that showed it, "g1:..."
-  std::string again;                // flags of `run` for the case that showed it; see rerun_line
-  std::string bundle;               // path of the first failure's bundle; empty: none
+  Verdict verdict = Verdict::pass;    // the worst
+  std::uint64_t occasions = 0;        // sum: how often it could have been broken
+  std::vector<TermTally> terms;       // those that the contract makes; empty: counted as a whole
+  std::uint64_t scenarios = 0;        // in which it was judged
+  std::uint64_t tried_scenarios = 0;  // of these, with an occasion
+  std::string what;                   // the first finding of that verdict, when it is not a pass
+  std::string fingerprint;            // its, when it is a violation, known or not
+  std::string seed;                   // of the campaign that showed it, "g1:..."
+  std::string again;                  // flags of `run` for the case that showed it; see rerun_line
+  std::string bundle;                 // path of the first failure's bundle; empty: none
 };
 
 // A failure that known.toml lists, as one transport showed it.

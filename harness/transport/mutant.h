@@ -29,8 +29,20 @@ enum class Mutation : std::uint8_t {
   leak,       // each attach leaves a descriptor behind
   mourn,      // once a peer died without leaving, operations wait for ever
   fall,       // a receive ends the process
+  delay,      // the first receive that finds nothing looks again after thrice the progress bound
+  outwait,    // a send that finds no room sleeps on, whatever room comes
+  deny,       // a receive answers empty although nothing was tried
+  swallow,    // a send accepts what is too large, and sends nothing
+  endless,    // a receive waits on after the end
+  conceal,    // a consumer is not told how many messages it missed
+  discard,    // a message waits for the next send, and a close throws it away
+  cling,      // once a peer died within an operation, operations wait for ever
+  revive,     // once a peer died, a receive answers what it answered before
+  bar,        // some peers cannot attach
+  litter,     // a name stays behind
+  renege,     // a send that has a deadline answers that it could not, and did
 };
-inline constexpr unsigned mutation_count = 14;
+inline constexpr unsigned mutation_count = 26;
 std::string_view to_string(Mutation mutation);
 // "pipe__lose" -> "pipe", lose; anything else: itself, none.
 struct MutantName {

@@ -75,7 +75,18 @@ INSTANTIATE_TEST_SUITE_P(
         Slip{"Config", {"run", "--config", "missing.toml"}, "missing.toml: No such file"},
         Slip{"ControlCharacters", {"run", "\x1b]0;hi\x07"}, "unknown transport"},
         Slip{"Bundle", {"replay", "missing"}, "missing: No such file or directory"},
-        Slip{"NoBundle", {"recheck"}, "path"}),
+        Slip{"NoBundle", {"recheck"}, "path"},
+        Slip{"ScoredTransport", {"score", "--transport", "pip"}, "did you mean 'pipe'?"},
+        Slip{
+            "ScoredMutant", {"score", "--transport", "pipe__lose"}, "the transport itself, 'pipe'"},
+        Slip{"ScoredCanary", {"score", "--transport", "canary_lose"}, "is a canary"},
+        Slip{"ScoredWithBugs", {"score", "lost_wakeup", "--transport", "pipe"}, "'lost_wakeup'"},
+        Slip{"ScoredWithTwins",
+             {"score", "--transport", "pipe", "--twin-time", "1s"},
+             "it is --mutant-time"},
+        Slip{"MutantsOfBugs", {"score", "--mutant-time", "1s"}, "goes with --transport"},
+        Slip{"Seeds", {"score", "--transport", "pipe", "--seeds", "0"}, "--seeds"},
+        Slip{"PlainTransport", {"score", "pipe"}, "score --transport pipe"}),
     [](const auto& one) { return one.param.name; });
 
 TEST(CommandLine, AnEscapeSequenceIsNotSentBack) {
