@@ -12,9 +12,9 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "harness/report/bundle.h"
 #include "harness/run_scenario.h"
 #include "harness/scenario/codec.h"
+#include "harness/scenario/generate.h"
 
 namespace ipctorture {
 namespace {
@@ -235,15 +235,27 @@ TEST_F(FailingCallsInScenarios, WrongAnswersToThemAreViolations) {
   EXPECT_THAT(violations("error_after_sending"), Contains(StartsWith("delivery/")));
 }
 
-TEST_F(FailingCallsInScenarios, AShippedTransportBearsAllOfItWithTheOtherFaults) {
-  scenario_ = {};
-  scenario_.producers = 3, scenario_.consumers = 2, scenario_.messages = 300;
-  scenario_.sizes[0] = 3000;
-  scenario_.faults = {
-      .signals = 50, .signal_gap_us = 200, .failing_calls = 500, .short_calls = 3000};
-  EXPECT_THAT(violations("unix_stream"), IsEmpty());
-  EXPECT_GT(count(Fact::shortage), 0u);
-  EXPECT_GT(count(Fact::calls_cut), 0u);
+// With whatever else the generator draws, deaths and storms among it.
+TEST_F(FailingCallsInScenarios, ShippedTransportsBearThem) {
+  std::size_t failed = 0, cut = 0;
+  for (const Registration& one : registrations()) {
+    if (one.kind != Kind::shipped) continue;
+    for (std::uint64_t k = 2; k < 10; ++k) {
+      scenario_ = generate(case_seed(1, one.name, k), one.name, one.contract,
+                           {.budget_ns = 30'000'000, .allow_exec = false});
+      scenario_.faults.failing_calls = 1000, scenario_.faults.short_calls = 3000;
+      run_ = engine_->run(scenario_, one);
+      if (!run_.unsupported.empty()) continue;
+      for (const Finding& f : check({run_.history, one.contract, scenario_}).findings) {
+        EXPECT_NE(f.verdict, Verdict::violation)
+            << one.name << " " << fingerprint(f) << ": " << f.what << "\n"
+            << scenario_to_json(scenario_);
+      }
+      failed += count(Fact::shortage), cut += count(Fact::calls_cut);
+    }
+  }
+  EXPECT_GT(failed, 100u);
+  EXPECT_GT(cut, 100u);
 }
 
 }  // namespace
