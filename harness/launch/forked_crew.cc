@@ -148,9 +148,7 @@ class ForkedCrew final : public Crew {
 
   Strays end_strays() override {
     const Message order{Command::sweep, 0};
-    if (!send_with_descriptors(socket_.get(), &order, sizeof order, {})) {
-      throw_system_error("sendmsg", "zygote");
-    }
+    tell_zygote(order, {});
     const Deadline deadline = Deadline::in(sweep_patience);
     for (ExitMessage message;;) {
       pollfd answer{socket_.get(), POLLIN, 0};
@@ -189,10 +187,17 @@ class ForkedCrew final : public Crew {
     const ssize_t got = ::recv(socket_.get(), &message, sizeof message, flags);
     // Without it nobody says who ended: waiting on would be for ever.
     const bool later = got < 0 && (errno == EAGAIN || errno == EINTR);
-    if (got <= 0 && !later) {
-      throw std::runtime_error("the zygote is gone; it was killed from outside");
-    }
+    if (got <= 0 && !later) throw_zygote_is_gone();
     return got == static_cast<ssize_t>(sizeof message);
+  }
+
+  void tell_zygote(const Message& message, std::span<const int> fds) {
+    if (send_with_descriptors(socket_.get(), &message, sizeof message, fds)) return;
+    if (errno == EPIPE || errno == ECONNRESET) throw_zygote_is_gone();
+    throw_system_error("sendmsg", "zygote");
+  }
+  [[noreturn]] static void throw_zygote_is_gone() {
+    throw std::runtime_error("the zygote is gone; it was killed from outside");
   }
 
   // Was it the answer to a signal?
@@ -271,9 +276,7 @@ class ForkedCrew final : public Crew {
     }
     const int fds[] = {other.get(), slot.output.get()};
     const Message message{Command::spawn, number};
-    if (!send_with_descriptors(socket_.get(), &message, sizeof message, fds)) {
-      throw_system_error("sendmsg", "zygote");
-    }
+    tell_zygote(message, fds);
     slot.alive = true;
   }
 

@@ -84,6 +84,8 @@ class Session::Implementation {
     if (scenario.lanes() > lanes_max) throw std::invalid_argument("explore: at most 8 lanes");
     prepare_process();
     setting_.scenario = scenario;
+    // The search kills, not a nemesis: nobody waits until it has.
+    setting_.scenario.faults.producer_kills = setting_.scenario.faults.consumer_kills = 0;
     setting_.contract = registration.contract;
     setting_.late_are_successors = late_lanes == LateLanes::succeed;
     for (unsigned lane = 0; lane < scenario.lanes(); ++lane) {
