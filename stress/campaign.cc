@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "harness/check/check.h"
 #include "harness/check/terms.h"
@@ -50,9 +51,9 @@ Campaign::Campaign(CampaignPlan plan, Instant now)
         }
       }
     }
-    state.patient_due = plan_.only_case > 0 ? plan_.only_case == 1 : plan_.shard.has(1);
-    if (plan_.only_case > 1) state.next_k = plan_.only_case;
-    while (plan_.only_case == 0 && !plan_.shard.has(state.next_k)) ++state.next_k;
+    const bool one = plan_.only_case > 0;
+    state.next_k = one ? plan_.only_case : next_of_this_shard(2, false);
+    state.next_patient_k = one ? plan_.only_case : next_of_this_shard(1, true);
     states_.push_back(std::move(state));
   }
 }
@@ -101,7 +102,7 @@ Case Campaign::make_case(std::size_t transport, std::uint64_t k) const {
   made.seed = case_seed(plan_.seed, registration.name, k);
   GenerateOptions options = plan_.generate;
   if (plan_.launch == Launch::fork) options.allow_exec = false;
-  const auto generator = k == 1 ? generate_patient : generate;
+  const auto generator = is_patient_case(k) ? generate_patient : generate;
   made.scenario = generator(made.seed, registration.name, registration.contract, options);
   if (plan_.launch) made.scenario.launch = *plan_.launch;
   if (plan_.failing_calls) made.scenario.faults.failing_calls = *plan_.failing_calls;
@@ -110,8 +111,40 @@ Case Campaign::make_case(std::size_t transport, std::uint64_t k) const {
 }
 
 bool Campaign::has_run_left(const State& state) const {
-  if (plan_.only_case > 0) return state.next_k == plan_.only_case;
+  if (plan_.only_case > 0) {
+    return state.next_k == plan_.only_case && !is_patient_case(plan_.only_case);
+  }
   return plan_.runs == 0 || state.next_k <= plan_.runs;
+}
+
+// A shard that has none of the patient cases gets one that never comes.
+std::uint64_t Campaign::next_of_this_shard(std::uint64_t k, bool patient) const {
+  const std::uint64_t last = k + patient_every * (std::uint64_t{plan_.shard.count} + 1);
+  while (is_patient_case(k) != patient || !plan_.shard.has(k)) {
+    if (++k == last) return std::numeric_limits<std::uint64_t>::max();
+  }
+  return k;
+}
+
+// The one with the fewest patient cases so far that may have another: one is each one's due, more
+// only while there is time to wait for the progress bound.
+std::optional<std::size_t> Campaign::most_impatient(Instant now) const {
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    const State& state = states_[i];
+    if (!state.tally.unsupported_reason.empty()) continue;
+    const Contract& contract = plan_.transports[i].registration->contract;
+    const auto patience_ns = std::int64_t{contract.progress_bound_ms} * 2'500'000;
+    const auto spent_ns = static_cast<std::int64_t>(state.patient) * patience_ns;
+    const std::uint64_t k = state.next_patient_k;
+    const bool time = std::max(now - started_, spent_ns) + patience_ns <= plan_.time_ns;
+    bool due = k == 1 || time;
+    if (plan_.runs > 0) due = k <= plan_.runs;
+    if (plan_.only_case > 0) due = k == plan_.only_case && is_patient_case(k);
+    if (k == std::numeric_limits<std::uint64_t>::max()) due = false;
+    if (due && (!best || state.patient < states_[*best].patient)) best = i;
+  }
+  return best;
 }
 
 // The supported transport with the least time; one whose case runs now is charged for it in
@@ -140,12 +173,13 @@ std::optional<Case> Campaign::next(EngineFor engine, Instant now) {
     const std::lock_guard lock(mutex_);
     if (stopped_) return std::nullopt;
     if (engine == EngineFor::patient_cases) {
-      const auto due = std::find_if(states_.begin(), states_.end(), [](const State& state) {
-        return state.patient_due && state.tally.unsupported_reason.empty();
-      });
-      if (due == states_.end()) return std::nullopt;
-      due->patient_due = false;
-      transport = static_cast<std::size_t>(due - states_.begin());
+      const auto impatient = most_impatient(now);
+      if (!impatient) return std::nullopt;
+      transport = *impatient;
+      State& state = states_[transport];
+      k = state.next_patient_k;
+      state.next_patient_k = plan_.only_case > 0 ? k + 1 : next_of_this_shard(k + 1, true);
+      ++state.patient;
     } else {
       const bool limited = plan_.time_ns > 0 && plan_.only_case == 0;
       if (limited && now - started_ >= plan_.time_ns) return std::nullopt;
@@ -154,8 +188,7 @@ std::optional<Case> Campaign::next(EngineFor engine, Instant now) {
       transport = *needy;
       State& state = states_[transport];
       k = state.next_k;
-      do ++state.next_k;
-      while (!plan_.shard.has(state.next_k));
+      state.next_k = next_of_this_shard(k + 1, false);
       ++state.running;
     }
     last_started_ = states_[transport].tally.transport;

@@ -1,10 +1,11 @@
 // A campaign: which case runs next, when it is over, and what it all came to. It starts no thread
 // and reads no clock of its own, so that it is tested with made-up results; run.cc feeds it.
 //
-// Case k of a transport has seed case_seed(campaign seed, transport, k). Case 1 is the patient one
-// (generate_patient): it sleeps most of its time, so it runs beside the others on engines of its
-// own and costs no budget. The others go to the transport that has had the least time so far, which
-// splits the time evenly, whatever a single case takes.
+// Case k of a transport has seed case_seed(campaign seed, transport, k). Case 1 is a patient one
+// (generate_patient), and so is each thousandth after it: they sleep most of their time, so they
+// run beside the others on engines of their own and cost no budget. The first always runs, further
+// ones while there is time. The others go to the transport that has had the least time so far,
+// which splits the time evenly, whatever a single case takes.
 #pragma once
 
 #include <atomic>
@@ -72,6 +73,9 @@ struct CaseResult {
   bool interrupted = false;    // ended early by a person: judged, but not counted
 };
 
+inline constexpr std::uint64_t patient_every = 1000;
+constexpr bool is_patient_case(std::uint64_t k) { return k % patient_every == 1; }
+
 enum class EngineFor : std::uint8_t { ordinary_cases, patient_cases };
 
 // All functions may be called from any thread.
@@ -112,7 +116,8 @@ class Campaign {
  private:
   struct State {
     std::uint64_t next_k = 2;
-    bool patient_due = true;
+    std::uint64_t next_patient_k = 1;
+    std::uint64_t patient = 0;  // patient cases begun
     unsigned running = 0;
     std::int64_t used_ns = 0;     // by ordinary cases
     std::uint64_t ordinary = 0;   // ordinary cases finished
@@ -131,6 +136,8 @@ class Campaign {
 
   Case make_case(std::size_t transport, std::uint64_t k) const;
   std::optional<std::size_t> neediest() const;
+  std::optional<std::size_t> most_impatient(Instant now) const;
+  std::uint64_t next_of_this_shard(std::uint64_t k, bool patient) const;
   bool has_run_left(const State& state) const;
   void count_finding(State& state, const Case& done, const Finding& finding,
                      const CaseResult& result);

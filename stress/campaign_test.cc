@@ -8,48 +8,14 @@
 #include <initializer_list>
 #include <set>
 
-#include "harness/check/check.h"
+#include "stress/made_up_campaign.h"
 
 namespace ipctorture {
 namespace {
 
 using testing::HasSubstr;
 using testing::SizeIs;
-
-constexpr std::int64_t ms = 1'000'000;
-
-const Registration named_one{.name = "one", .contract = {.capacity_max = 64, .message_max = 4096}};
-const Registration named_two{.name = "two", .contract = {.message_max = 4096}};
-const Registration inherited{.name = "inherited",
-                             .contract = {.message_max = 4096, .attach = AttachBy::inherited}};
-
-CampaignPlan plan_of(std::vector<const Registration*> registrations) {
-  CampaignPlan plan{.seed = 42, .time_ns = 1000 * ms};
-  for (const Registration* registration : registrations) {
-    plan.transports.push_back({registration, AskedFor::with_others});
-  }
-  return plan;
-}
-
-// Every promise judged with an occasion, all of one verdict but `special`.
-CaseResult result_of(const Registration& registration, Verdict verdict = Verdict::pass) {
-  CaseResult result{.elapsed_ns = 10 * ms};
-  for (unsigned p = 0; p < promise_count; ++p) {
-    const auto promise = static_cast<Promise>(p);
-    if (!promise_applies(promise, registration.contract)) continue;
-    result.judgement.findings.push_back({.promise = promise, .occasions = 1});
-    result.judgement.findings.back().tried.fill(1);
-  }
-  Finding& first = result.judgement.findings.front();
-  first.verdict = verdict;
-  if (verdict != Verdict::pass) {
-    first.what = "it broke";
-    first.term = "content";
-    first.symptom = "torn";
-  }
-  result.traffic = {.received = 100, .traffic_ns = ms};
-  return result;
-}
+using namespace made_up;
 
 const TransportTally& tally_of(const CampaignTally& tally, std::string_view name) {
   for (const TransportTally& one : tally.transports) {
@@ -86,62 +52,6 @@ TEST(Campaign, SplitsTimeEvenlyWhateverACaseCosts) {
   EXPECT_NEAR(static_cast<double>(used[0] + used[1]), 1000.0 * ms, 50.0 * ms);
 }
 
-TEST(Campaign, RunsBudgetCountsThePatientCase) {
-  CampaignPlan plan = plan_of({&named_one, &named_two});
-  plan.time_ns = 0;
-  plan.runs = 5;
-  Campaign campaign(std::move(plan), 0);
-  unsigned patient = 0, ordinary = 0;
-  while (const auto next = campaign.next(EngineFor::patient_cases, 0)) {
-    EXPECT_EQ(next->k, 1u);
-    campaign.finish(*next, result_of(named_one));
-    ++patient;
-  }
-  while (const auto next = campaign.next(EngineFor::ordinary_cases, 0)) {
-    campaign.finish(*next, result_of(named_one));
-    ++ordinary;
-  }
-  EXPECT_EQ(patient, 2u);
-  EXPECT_EQ(ordinary, 8u);
-}
-
-TEST(Campaign, EveryCaseIsDistinctAndASeedRepeatsIt) {
-  std::set<std::uint64_t> seeds;
-  std::vector<Scenario> first, again;
-  for (auto* scenarios : {&first, &again}) {
-    CampaignPlan plan = plan_of({&named_one});
-    plan.runs = 20;
-    Campaign campaign(std::move(plan), 0);
-    while (const auto next = campaign.next(EngineFor::ordinary_cases, 0)) {
-      seeds.insert(next->seed);
-      scenarios->push_back(next->scenario);
-      campaign.finish(*next, result_of(named_one));
-    }
-  }
-  EXPECT_EQ(seeds.size(), 19u);
-  EXPECT_EQ(first, again);
-}
-
-TEST(Campaign, ShardsShareTheCasesOfOneCampaign) {
-  std::multiset<std::uint64_t> seen;
-  for (unsigned index = 1; index <= 3; ++index) {
-    CampaignPlan plan = plan_of({&named_one});
-    plan.time_ns = 0;
-    plan.runs = 10;
-    plan.shard = {.index = index, .count = 3};
-    Campaign campaign(std::move(plan), 0);
-    for (const EngineFor engine : {EngineFor::patient_cases, EngineFor::ordinary_cases}) {
-      while (const auto next = campaign.next(engine, 0)) {
-        EXPECT_EQ(next->seed, case_seed(42, "one", next->k));
-        seen.insert(next->k);
-        campaign.finish(*next, result_of(named_one));
-      }
-    }
-  }
-  EXPECT_EQ(seen, (std::multiset<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
-}
-
-// A case that was named without a bundle is made again by its seed and number alone.
 TEST(Campaign, OneCaseAloneIsTheSameCase) {
   const auto cases = [](std::uint64_t only_case) {
     CampaignPlan plan = plan_of({&named_one, &named_two});

@@ -86,7 +86,7 @@ std::string case_line(const Case& one) {
   return fmt::format("  case {}: {} {}x{}, {} messages each, up to {} B, {}{}{}{}\n", one.k,
                      to_string(s.workload), s.producers, s.consumers, s.messages,
                      s.largest_message(), to_string(s.launch),
-                     one.k == 1 ? ", patient: waits for the progress bound" : "",
+                     is_patient_case(one.k) ? ", patient: waits for the progress bound" : "",
                      faults.empty() ? "" : "; faults: ", faults);
 }
 
