@@ -35,7 +35,7 @@ TEST(CampaignCases, PatientCasesGoOnWhileThereIsTime) {
   const std::int64_t patience = named_one.contract.progress_bound_ms * 5 / 2 * ms;
   plan.time_ns = 4 * patience;
   Campaign campaign(std::move(plan), 0);
-  for (const std::uint64_t k : {1, 1, 1001, 1001, 2001, 2001, 3001, 3001}) {
+  for (const std::uint64_t k : {1u, 1u, 1001u, 1001u, 2001u, 2001u, 3001u, 3001u}) {
     EXPECT_EQ(campaign.next(EngineFor::patient_cases, patience)->k, k);
   }
   EXPECT_FALSE(campaign.next(EngineFor::patient_cases, patience).has_value());
