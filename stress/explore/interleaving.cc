@@ -100,7 +100,11 @@ class Interleaving {
         continue;
       }
       if (++rows > rows_max) continue;
-      add(table, i + 1, lane, described(told), place_of(told));
+      const std::size_t again = departs == nullptr ? repeats(i, steps[lane]) : 0;
+      const std::string times = again > 0 ? fmt::format(" ({} times)", again + 1) : "";
+      add(table, i + 1, lane, described(told) + times, place_of(told));
+      steps[lane] += static_cast<std::uint32_t>(again);
+      i += again;
       if (departs != nullptr) add(table, 0, lane, in_words(*departs, names_), "");
     }
     std::string text = table.text(width);
@@ -118,6 +122,19 @@ class Interleaving {
       if (d.lane == lane && d.step == step) return &d;
     }
     return nullptr;
+  }
+
+  // How many steps after `from`, its lane's step number `step`, say the same once more.
+  std::size_t repeats(std::size_t from, std::uint32_t step) const {
+    const ToldStep& first = failure_.told[from];
+    std::size_t count = 0;
+    for (std::size_t i = from + 1; i < failure_.told.size(); ++i, ++count) {
+      const ToldStep& next = failure_.told[i];
+      const bool same = next.step.lane == first.step.lane && next.pc == first.pc &&
+                        described(next) == described(first);
+      if (!same || departure_at(first.step.lane, ++step) != nullptr) break;
+    }
+    return count;
   }
 
   std::string place_of(const ToldStep& told) const {
