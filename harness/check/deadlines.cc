@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "harness/check/asleep.h"
 #include "harness/check/oracles.h"
@@ -31,14 +32,14 @@ double stalled_ms(const Subject& subject, unsigned lane, Stamp from, Stamp to) {
 // The longest that another worker was kept from running meanwhile: it may have held the kernel's
 // lock, or the transport's, that the late one waited for.
 double others_starved_ms(const Subject& subject, unsigned lane, Stamp from, Stamp to) {
-  double most = 0;
+  std::vector<double> starved_ms(subject.history.lanes.size());
   for (const Evidence& e : subject.history.evidence) {
-    const bool counts = e.fact == Fact::starved && e.lane != static_cast<int>(lane);
-    if (counts && e.from <= to && e.to >= from) {
-      most = std::max(most, static_cast<double>(e.value) / 1e6);
-    }
+    const bool counts = e.fact == Fact::starved && e.lane >= 0 && e.lane != static_cast<int>(lane);
+    if (!counts || e.from > to || e.to < from) continue;
+    if (static_cast<std::size_t>(e.lane) >= starved_ms.size()) continue;
+    starved_ms[static_cast<std::size_t>(e.lane)] += static_cast<double>(e.value) / 1e6;
   }
-  return most;
+  return starved_ms.empty() ? 0 : *std::max_element(starved_ms.begin(), starved_ms.end());
 }
 
 void charge_overrun(const Subject& subject, Finding& finding, EventRef ref, double overrun_ms,

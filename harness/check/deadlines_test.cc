@@ -35,7 +35,7 @@ TEST(Deadlines, AnotherWasStarvedAndMayHaveHeldALock) {
   HistoryBuilder b = late(0);
   b.evidence(Fact::starved, 0, 20_ms, 70_ms, 9'000'000);
   EXPECT_EQ(b.judge(Promise::deadlines).verdict, Verdict::violation) << "not for as long";
-  b.evidence(Fact::starved, 0, 20_ms, 70_ms, 11'000'000);
+  b.evidence(Fact::starved, 0, 70_ms, 80_ms, 2'000'000);
   EXPECT_EQ(b.judge(Promise::deadlines).verdict, Verdict::inconclusive);
   HistoryBuilder after = late(0);
   after.evidence(Fact::starved, 0, 90_ms, 95_ms, 60'000'000);
