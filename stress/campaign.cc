@@ -102,9 +102,9 @@ Case Campaign::make_case(std::size_t transport, std::uint64_t k) const {
   made.seed = case_seed(plan_.seed, registration.name, k);
   GenerateOptions options = plan_.generate;
   if (plan_.launch == Launch::fork) options.allow_exec = false;
+  if (plan_.launch == Launch::exec) options.only_exec = true;
   const auto generator = is_patient_case(k) ? generate_patient : generate;
   made.scenario = generator(made.seed, registration.name, registration.contract, options);
-  if (plan_.launch) made.scenario.launch = *plan_.launch;
   if (plan_.failing_calls) made.scenario.faults.failing_calls = *plan_.failing_calls;
   if (plan_.short_calls) made.scenario.faults.short_calls = *plan_.short_calls;
   return made;

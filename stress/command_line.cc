@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <cstdlib>
 
 #include "harness/launch/exec_worker.h"
@@ -381,6 +384,16 @@ void print_error(const std::string& text) {
   print_note("ipctorture: " + presentable(text, error_bytes_max) + "\n");
 }
 
+// Standard output took not everything (a full disk). A reader that left wanted no more.
+bool results_are_lost() {
+  struct stat status{};
+  const bool readers =
+      ::fstat(STDOUT_FILENO, &status) != 0 || S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode);
+  if (std::ferror(stdout) == 0 || readers) return false;
+  print_error("standard output could not be written");
+  return true;
+}
+
 ExitCode parse_and_run(int argc, char** argv, const ControlledVerbs& controlled) {
   // A reader that left, or a file that may not grow, is an error to handle and not a death.
   ::signal(SIGPIPE, SIG_IGN);
@@ -388,7 +401,8 @@ ExitCode parse_and_run(int argc, char** argv, const ControlledVerbs& controlled)
   try {
     Parser parser(controlled);
     const auto ended = parser.parse(argc, argv);
-    return ended ? *ended : parser.run_verb(argv);
+    const ExitCode code = ended ? *ended : parser.run_verb(argv);
+    return results_are_lost() ? graver(code, ExitCode::harness_failed) : code;
   } catch (const UsageError& error) {
     print_error(error.what());
     return ExitCode::usage;

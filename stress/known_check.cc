@@ -35,9 +35,12 @@ struct Answer {
   std::string note;
 };
 
+const Answer broken_off{KnownState::unseen, "was not seen; asking its bundle was interrupted"};
+
 // The search around a schedule that the code of today does not take any more.
 Answer regressed(const std::string& bundle, const std::atomic<bool>& stop) {
   const std::string said = output_of({own_path(), "regress", bundle, "--time", "10s"}, &stop);
+  if (stop.load()) return broken_off;
   if (said.find("still broken") != std::string::npos) {
     return {KnownState::replayed, "was not seen, but near the schedule of its bundle it happens"};
   }
@@ -58,6 +61,7 @@ Answer replayed(const KnownFailure& entry, const std::atomic<bool>& stop) {
   // A bundle may show other failures beside.
   const auto reproduced = json.value("reproduced", 0u), attempts = json.value("attempts", 0u);
   if (reproduced > 0) return {KnownState::replayed, "was not seen, but its bundle shows it still"};
+  if (stop.load()) return broken_off;
   if (exact) return regressed(entry.bundle, stop);
   const bool none = attempts == 0 || json.value("inconclusive", 0u) == attempts;
   if (none) return {KnownState::unseen, "was not seen, and its bundle could not be replayed"};
@@ -91,7 +95,9 @@ void settle_unseen(const KnownFailures& known, const std::string& too_little,
     KnownEntryTally& tally = (*entries)[i];
     if (tally.state != KnownState::unseen || !tally.note.empty()) continue;
     const KnownFailure& entry = known.entries()[i];
-    if (!too_little.empty()) {
+    if (stop.load()) {
+      tally.note = broken_off.note;
+    } else if (!too_little.empty()) {
       tally.note = "was not seen, which proves nothing: " + too_little;
     } else if (!entry.bundle.empty()) {
       const Answer answer = replayed(entry, stop);

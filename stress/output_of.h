@@ -17,9 +17,13 @@ namespace ipctorture {
 // Empty when it cannot be started; at most 4 MiB.
 std::string output_of(const std::vector<std::string>& command,
                       const std::atomic<bool>* stop = nullptr);
+// Of our own, IPCTORTURE_..., which stand for flags.
+enum class Variables : std::uint8_t { inherited, none_of_ours };
+
 // Line by line, as they come, without their ends; lines above 1 MiB are left out.
 void for_each_line(const std::vector<std::string>& command,
                    const std::function<void(std::string_view)>& hear,
-                   const std::atomic<bool>* stop = nullptr);
+                   const std::atomic<bool>* stop = nullptr,
+                   Variables variables = Variables::inherited);
 
 }  // namespace ipctorture

@@ -142,17 +142,6 @@ void print_dry_run(const CampaignPlan& plan, unsigned jobs) {
   }
 }
 
-// Now rather than after an hour's run. What is no regular file (a pipe) is left for the end.
-void refuse_unwritable(const Settings::Value& file) {
-  struct stat status{};
-  const bool exists = ::stat(file.text.c_str(), &status) == 0;
-  if (exists && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return;
-  const Descriptor fd(::open(file.text.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-  if (fd.valid()) return;
-  throw UsageError(fmt::format("{}: cannot write '{}': {}", file.origin, file.text,
-                               std::generic_category().message(errno)));
-}
-
 // A campaign at work: one thread per engine, and the main thread to tell about it.
 class Run {
  public:

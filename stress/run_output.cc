@@ -90,6 +90,16 @@ std::string said(const History& history, std::initializer_list<Fact> facts) {
 
 }  // namespace
 
+void refuse_unwritable(const Settings::Value& file) {
+  struct stat status{};
+  const bool exists = ::stat(file.text.c_str(), &status) == 0;
+  if (exists && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return;
+  const Descriptor fd(::open(file.text.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (fd.valid()) return;
+  throw UsageError(fmt::format("{}: cannot write '{}': {}", file.origin, file.text,
+                               std::generic_category().message(errno)));
+}
+
 RunOutput::RunOutput(const std::string& directory) : path_(directory) {
   if (path_.empty()) {
     path_ = make_default_directory();

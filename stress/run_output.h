@@ -8,6 +8,7 @@
 #include "harness/base/descriptor.h"
 #include "harness/check/verdict.h"
 #include "harness/run_scenario.h"
+#include "stress/settings.h"
 
 namespace ipctorture {
 
@@ -19,6 +20,10 @@ struct Schedule {
   std::string json;          // schedule.json; empty: none
   std::string interleaving;  // for people
 };
+
+// Throws UsageError when the file that a flag names cannot be written: now rather than after an
+// hour's run. What is no regular file (a pipe) is left for the end.
+void refuse_unwritable(const Settings::Value& file);
 
 class RunOutput {
  public:

@@ -30,7 +30,6 @@ std::optional<Value> named(const std::string& word, unsigned count, Name name) {
   return std::nullopt;
 }
 
-constexpr unsigned verdict_count = 4;
 Verdict read_verdict(const Json& json) {
   const auto verdict = named<Verdict>(text_in(json, "verdict"), verdict_count,
                                       [](Verdict v) { return json_word(v); });
@@ -86,7 +85,10 @@ void RunListener::hear(std::string_view line, Instant now) {
   if (!json.is_object()) return;
   const std::string event = text_in(json, "event");
   ended_ = ended_ || event == "end";
-  if (event == "harness_failure") run_.harness_failed = true;
+  if (event == "harness_failure") {
+    run_.harness_failed = true;
+    if (run_.harness_failure.empty()) run_.harness_failure = text_in(json, "what");
+  }
   if (event == "failure" && text_in(json, "verdict") == "violation") {
     run_.fingerprints.push_back(text_in(json, "fingerprint"));
     if (!run_.caught) {
@@ -106,6 +108,7 @@ void RunListener::hear(std::string_view line, Instant now) {
 
 ScoredRun RunListener::end(Instant now) {
   if (!run_.caught) run_.seconds = static_cast<double>(now - began_) / 1e9;
+  if (!ended_ && run_.harness_failure.empty()) run_.harness_failure = "it did not end in order";
   run_.harness_failed = run_.harness_failed || !ended_;
   return run_;
 }
@@ -122,6 +125,8 @@ ScoredRun run_child(const ChildRun& child, const std::atomic<bool>* stop) {
                                       "0s",
                                       "--known",  // of this folder: none may change a score
                                       "",
+                                      "--config",  // nor a setting of this folder
+                                      "/dev/null",
                                       "--json",
                                       "--quiet",
                                       "--out",
@@ -130,7 +135,7 @@ ScoredRun run_child(const ChildRun& child, const std::atomic<bool>* stop) {
   if (child.fail_fast == FailFast::yes) command.emplace_back("--fail-fast");
   RunListener listener(monotonic_now());
   const auto hear = [&](std::string_view line) { listener.hear(line, monotonic_now()); };
-  for_each_line(command, hear, stop);
+  for_each_line(command, hear, stop, Variables::none_of_ours);
   return listener.end(monotonic_now());
 }
 

@@ -29,7 +29,8 @@ struct ScoredRun {
   bool unsupported = false;  // it could not run on this machine
   bool inconclusive = false;
   bool harness_failed = false;
-  double seconds = 0;  // until it was reported; of a run that caught nothing: in all
+  std::string harness_failure;  // why, as far as it was said
+  double seconds = 0;           // until it was reported; of a run that caught nothing: in all
   // Of the first violation: "free" or "controlled", and so on.
   std::string engine, fingerprint, what, bundle;
   std::vector<std::string> fingerprints;  // of all violations

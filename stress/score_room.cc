@@ -8,6 +8,7 @@
 
 #include "harness/base/descriptor.h"
 #include "harness/base/prng.h"
+#include "harness/report/presentable.h"
 
 namespace ipctorture {
 namespace {
@@ -20,6 +21,19 @@ unsigned seeds_of(const Settings& settings, unsigned otherwise) {
   return seeds ? static_cast<unsigned>(parse_count(*seeds, 1, seeds_max)) : otherwise;
 }
 
+std::string control_of(const Settings& settings) {
+  const auto control = settings.find("control");
+  return control ? std::to_string(parse_count(*control, 0, 100)) : "";
+}
+
+// Refused now rather than after an hour's runs.
+std::string page_of(const Settings& settings) {
+  const auto page = settings.find("page");
+  if (!page || page->text.empty()) return {};
+  refuse_unwritable(*page);
+  return page->text;
+}
+
 std::uint64_t seed_of(const Settings& settings) {
   const auto seed = settings.find("seed");
   return seed ? parse_seed(*seed) : default_seed;
@@ -30,8 +44,8 @@ std::uint64_t seed_of(const Settings& settings) {
 ScoreRoom::ScoreRoom(const Settings& settings, unsigned default_seeds)
     : seeds_(seeds_of(settings, default_seeds)),
       seed_(seed_of(settings)),
-      page_(settings.text_or("page", "")),
-      control_(settings.text_or("control", "")),
+      page_(page_of(settings)),
+      control_(control_of(settings)),
       json_(settings.on("json")),
       terminal_(this_terminal(settings)),
       output_(settings.text_or("out", "")),
@@ -44,13 +58,18 @@ ScoredRun ScoreRoom::run(const std::string& name, unsigned k, std::int64_t time_
   if (terminal_.progress != ProgressForm::none) {
     print_note(fmt::format("{}, seed {} of {}\n", name, k + 1, seeds_));
   }
-  return run_child({.name = name,
-                    .time_ns = time_ns,
-                    .seed = mix64(seed_ ^ mix64(k + 1)),
-                    .fail_fast = fail_fast,
-                    .control = control_,
-                    .out = fmt::format("{}/{}-{}", output_.path(), name, k + 1)},
-                   &interrupted_);
+  const ScoredRun run = run_child({.name = name,
+                                   .time_ns = time_ns,
+                                   .seed = mix64(seed_ ^ mix64(k + 1)),
+                                   .fail_fast = fail_fast,
+                                   .control = control_,
+                                   .out = fmt::format("{}/{}-{}", output_.path(), name, k + 1)},
+                                  &interrupted_);
+  if (run.harness_failed && !interrupted()) {
+    print_note(fmt::format("ipctorture: the harness failed: {}: {}\n", name,
+                           presentable(run.harness_failure, 400)));
+  }
+  return run;
 }
 
 void ScoreRoom::record(const std::string& line) {

@@ -102,7 +102,7 @@ class Scorer {
     const std::string twin = score.name + std::string(twin_suffix);
     for (unsigned k = 0; k < room_.seeds() && !room_.interrupted(); ++k) {
       score.bug.push_back(room_.run(score.name, k, request_.time_ns, FailFast::yes));
-      if (find_registration(twin) == nullptr) continue;
+      if (find_registration(twin) == nullptr || room_.interrupted()) continue;
       score.twin.push_back(room_.run(twin, k, request_.twin_time_ns, FailFast::no));
     }
     const auto caught = std::find_if(score.bug.begin(), score.bug.end(), [](const auto& one) {
@@ -140,7 +140,9 @@ class Scorer {
         code = graver(code, ExitCode::harness_failed);
       }
       if (any(bug.bug, &ScoredRun::unsupported)) continue;
-      const bool missed = room_.default_campaign() && !reliably(seeds_caught(bug), bug.bug.size());
+      const bool failed = any(bug.bug, &ScoredRun::harness_failed);
+      const bool missed =
+          room_.default_campaign() && !failed && !reliably(seeds_caught(bug), bug.bug.size());
       if (missed || false_alarms(bug) > 0) code = graver(code, ExitCode::violation);
     }
     return code;

@@ -123,7 +123,8 @@ class Draw {
   }
 
   void launch() {
-    const bool exec = rng_.chance(30) && options_.allow_exec && c_.attach == AttachBy::named;
+    const bool drawn = rng_.chance(30) && options_.allow_exec;
+    const bool exec = (drawn || options_.only_exec) && c_.attach == AttachBy::named;
     s_.launch = exec || c_.exec_only ? Launch::exec : Launch::fork;
     s_.fresh_workers = rng_.chance(300) || s_.launch == Launch::exec;
   }
@@ -399,7 +400,7 @@ Scenario generate(std::uint64_t seed, std::string_view transport, const Contract
 }
 
 Scenario generate_patient(std::uint64_t seed, std::string_view transport, const Contract& contract,
-                          const GenerateOptions& /*options*/) {
+                          const GenerateOptions& options) {
   Prng rng(mix64(seed) + generator_version);
   Scenario s;
   s.set_transport(transport);
@@ -407,7 +408,8 @@ Scenario generate_patient(std::uint64_t seed, std::string_view transport, const 
   const bool latest = contract.delivery == Delivery::latest_value;
   const bool broadcast = !latest && contract.fan_out == FanOut::broadcast;
   s.workload = latest ? Workload::latest_value : broadcast ? Workload::broadcast : Workload::stream;
-  s.launch = contract.exec_only ? Launch::exec : Launch::fork;
+  const bool exec = options.only_exec && contract.attach == AttachBy::named;
+  s.launch = contract.exec_only || exec ? Launch::exec : Launch::fork;
   s.producers = std::min(contract.producers_max, static_cast<std::uint32_t>(rng.between(1, 2)));
   s.consumers = std::min(contract.consumers_max, static_cast<std::uint32_t>(rng.between(1, 3)));
   s.sizes.fill(0);

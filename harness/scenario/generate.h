@@ -16,6 +16,7 @@ struct GenerateOptions {
   // Soft bound on what a scenario costs: larger budgets allow more messages. ns.
   std::int64_t budget_ns = 20'000'000;
   bool allow_exec = true;  // may draw Launch::exec
+  bool only_exec = false;  // draws nothing else; where the contract allows it
 };
 
 // The contract is that of `transport`. Always valid: scenario_faults(...) is empty.

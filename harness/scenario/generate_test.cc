@@ -34,7 +34,8 @@ TEST(Generate, IsValidForRandomContracts) {
   for (int i = 0; i < 3000; ++i) {
     const Contract contract = synthetic::random_contract(rng);
     const GenerateOptions options{.budget_ns = static_cast<std::int64_t>(rng.below(200'000'000)),
-                                  .allow_exec = rng.chance(500)};
+                                  .allow_exec = rng.chance(500),
+                                  .only_exec = rng.chance(300)};
     for (int k = 0; k < 10; ++k) {
       const std::uint64_t seed = rng.next();
       ASSERT_EQ(explained(generate(seed, "any", contract, options), contract), "") << seed;

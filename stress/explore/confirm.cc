@@ -224,13 +224,15 @@ std::optional<ExploreFailure> confirm(const Registration& registration, const Fi
 
 ControlledRun search_around(const Registration& registration, const Trial& trial,
                             const Departures& departures, const std::string& fingerprint,
-                            const std::string& directory, std::int64_t patience_ns) {
+                            const std::string& directory, std::int64_t patience_ns,
+                            const std::atomic<bool>& stop) {
   const Instant until = monotonic_now() + patience_ns;
   ControlledRun result{.schedules = 0};
   Laboratory laboratory(registration, trial, directory);
   const ScheduleJudge judge(trial.scenario, registration.contract);
   schedule::Coverage coverage;
   bool found = false;
+  const auto goes_on = [&] { return !found && !stop.load() && monotonic_now() < until; };
   schedule::Search search(
       laboratory.session(), {.until = until},
       [&](Session& session, Ending ending, const Plan&) {
@@ -238,12 +240,12 @@ ControlledRun search_around(const Registration& registration, const Trial& trial
         Judgement judgement = judge.judge_afresh(session, ending);
         found = shows(judgement, fingerprint);
         if (found) result.judgement = std::move(judgement);
-        return found;
+        return found || stop.load();
       },
       coverage);
   // The recorded departures, each moved a little: code that changed shifts its steps.
   constexpr int shift_max = 8;
-  for (int shift = -shift_max; shift <= shift_max && !found; ++shift) {
+  for (int shift = -shift_max; shift <= shift_max && goes_on(); ++shift) {
     Plan plan = trial.plan();
     plan.source = schedule::Source::keyed;
     plan.keyed = departures;
@@ -252,11 +254,12 @@ ControlledRun search_around(const Registration& registration, const Trial& trial
     }
     search.once(plan);
   }
-  if (!found && trial.kill_lanes != 0) search.kill_everywhere(trial.kill_lanes, trial.plan(), 10);
-  for (unsigned bound = 0; bound <= 2 && !found && monotonic_now() < until; ++bound) {
+  if (goes_on() && trial.kill_lanes != 0)
+    search.kill_everywhere(trial.kill_lanes, trial.plan(), 10);
+  for (unsigned bound = 0; bound <= 2 && goes_on(); ++bound) {
     search.exhaust(bound, trial.plan());
   }
-  if (!found && monotonic_now() < until) search.wander(1, 0, 1u << 30, trial.plan());
+  if (goes_on()) search.wander(1, 0, 1u << 30, trial.plan());
   result.schedules = coverage.schedules;
   return result;
 }

@@ -110,6 +110,7 @@ ControlledRun run_schedule(const Registration& registration, const schedule::Tri
 // elsewhere, and by random schedules. The judgement is empty when it was not found.
 ControlledRun search_around(const Registration& registration, const schedule::Trial& trial,
                             const schedule::Departures& departures, const std::string& fingerprint,
-                            const std::string& directory, std::int64_t patience_ns);
+                            const std::string& directory, std::int64_t patience_ns,
+                            const std::atomic<bool>& stop);
 
 }  // namespace ipctorture

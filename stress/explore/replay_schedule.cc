@@ -185,14 +185,15 @@ ExitCode regress(const Settings& settings, const std::string& path) {
   }
   const ControlledRun around =
       search_around(*recorded.registration, recorded.trial, recorded.schedule.departures,
-                    recorded.fingerprint, room.directory(), budget);
+                    recorded.fingerprint, room.directory(), budget, *room.interrupted());
   if (!controlled_fingerprint(around.judgement).empty()) {
     print_result(fmt::format("still broken, by choices near the recorded ones\n  {}\n",
                              recorded.fingerprint));
     return graver(ExitCode::violation, room.exit_code());
   }
-  print_result(
-      fmt::format("not found again in {} schedules around the recorded one\n", around.schedules));
+  print_result(fmt::format("{} {} schedules around the recorded one\n",
+                           room.interrupted()->load() ? "interrupted after" : "not found again in",
+                           around.schedules));
   return room.exit_code();
 }
 
