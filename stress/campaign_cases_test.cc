@@ -97,5 +97,23 @@ TEST(CampaignCases, ShardsShareTheCasesOfOneCampaign) {
 
 // A case that was named without a bundle is made again by its seed and number alone.
 
+// Hundreds of lives are for forked workers: separate programs are fewer.
+TEST(CampaignCases, SeparateProgramsGetWhatTheyMayHave) {
+  const Registration survivor{.name = "survivor",
+                              .contract = {.message_max = 4096,
+                                           .producers_max = 8,
+                                           .lives_max = 255,
+                                           .survives_producer_death = true}};
+  CampaignPlan plan = plan_of({&survivor});
+  plan.time_ns = 0, plan.runs = 1500;
+  plan.launch = Launch::exec;
+  Campaign campaign(std::move(plan), 0);
+  while (const auto next = campaign.next(EngineFor::ordinary_cases, 0)) {
+    EXPECT_EQ(next->scenario.launch, Launch::exec);
+    EXPECT_THAT(scenario_faults(next->scenario, survivor.contract), testing::IsEmpty()) << next->k;
+    campaign.finish(*next, result_of(survivor));
+  }
+}
+
 }  // namespace
 }  // namespace ipctorture

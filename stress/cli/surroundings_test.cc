@@ -129,6 +129,16 @@ TEST(Streams, AReaderThatLeftKillsNothing) {
   EXPECT_THAT(run_directories(scratch), IsEmpty());
 }
 
+TEST(Streams, AFullDiskBehindStandardOutputIsNoPass) {
+  const Scratch scratch;
+  const auto full = []() -> const char* {
+    return ::dup2(::open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO) < 0 ? "dup2" : nullptr;
+  };
+  const Ended ended = run_program(scratch, {"list"}, {.prepare = full});
+  EXPECT_EQ(ended.exit_code, 3) << ended.all();
+  EXPECT_THAT(ended.err, HasSubstr("standard output could not be written"));
+}
+
 TEST(Streams, ClosedStandardInputIsNoMatter) {
   const Scratch scratch;
   for (const char* launch : {"fork", "exec"}) {

@@ -2,7 +2,10 @@
 // happens when the bundle, the flags or the person do not play along.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -93,6 +96,19 @@ TEST_F(ExploredBundle, OfCodeThatWasMendedDivergesAndDoesNotRegress) {
   const Ended regress = run_program(scratch_, {"regress", bundle_, "--time", "2s"});
   EXPECT_EQ(regress.exit_code, 0) << regress.all();
   EXPECT_THAT(regress.out, HasSubstr("not found again"));
+  Child endless(scratch_, {"regress", bundle_, "--time", "1h"});
+  const std::string runs = scratch_.path("ipctorture-" + std::to_string(::geteuid()));
+  ASSERT_TRUE(endless.until([&] {
+    std::error_code none;
+    const std::filesystem::directory_iterator entries(runs, none);
+    return std::any_of(begin(entries), end(entries), [](const auto& one) {
+      return one.path().filename().string().starts_with("run-");
+    });
+  }));
+  endless.signal(SIGINT);
+  const Ended interrupted = endless.end();
+  EXPECT_EQ(interrupted.exit_code, 130) << interrupted.all();
+  EXPECT_THAT(interrupted.out, HasSubstr("interrupted after"));
 }
 
 TEST_F(ExploredBundle, WithAnAlteredTraceSaysWhereItParts) {
