@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -88,6 +89,7 @@ struct Count {
   std::uint64_t attempts = 0, same = 0, other = 0, inconclusive = 0;
   std::string unsupported;
   std::set<std::string> others;
+  std::map<std::string, std::uint64_t> seen;  // attempts that showed it, of the bundle's failures
 };
 
 void judge_attempt(const ScenarioResult& ran, const Again& again, Count* count) {
@@ -97,6 +99,7 @@ void judge_attempt(const ScenarioResult& ran, const Again& again, Count* count) 
   for (const std::string& one : found) {
     if (again.fingerprints.empty() || again.fingerprints.contains(one)) {
       same = true;
+      ++count->seen[one];
     } else {
       count->others.insert(one);
     }
@@ -165,12 +168,17 @@ void tell(const Count& count, const Again& again) {
 
 // All that `tell` says, on one line.
 void tell_as_json(const Count& count, const Again& again, ExitCode code) {
-  nlohmann::ordered_json json = {
-      {"schema", "ipctorture-replay/1"},    {"transport", again.scenario.transport_name()},
-      {"attempts", count.attempts},         {"reproduced", count.same},
-      {"other_violations", count.other},    {"inconclusive", count.inconclusive},
-      {"fingerprints", again.fingerprints}, {"other_fingerprints", count.others},
-      {"differences", again.differences},   {"exit_code", static_cast<int>(code)}};
+  nlohmann::ordered_json json = {{"schema", "ipctorture-replay/1"},
+                                 {"transport", again.scenario.transport_name()},
+                                 {"attempts", count.attempts},
+                                 {"reproduced", count.same},
+                                 {"other_violations", count.other},
+                                 {"inconclusive", count.inconclusive},
+                                 {"fingerprints", again.fingerprints},
+                                 {"other_fingerprints", count.others},
+                                 {"seen", count.seen},
+                                 {"differences", again.differences},
+                                 {"exit_code", static_cast<int>(code)}};
   if (!count.unsupported.empty()) json["unsupported"] = count.unsupported;
   print_result(json_line(json));
 }
