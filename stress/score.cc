@@ -150,8 +150,9 @@ std::string score_page(const Score& score) {
   std::string text = fmt::format(
       "# Scoreboard\n\n"
       "Written by `ipctorture score --page`, version {}, {}.\n{}\n\n"
-      "Every bug below once happened in real software (each file under `transports/faulty` says "
-      "where). Each was run as `ipctorture run NAME`, with nothing that hints at the bug: {}, {} "
+      "Nearly every bug below once happened in real software (each file under "
+      "`transports/faulty` says where). Each was run as `ipctorture run NAME`, with nothing that "
+      "hints at the bug: {}, {} "
       "seed{}. *After* is the median time until it was reported and made small; *replay* is what "
       "`ipctorture replay` makes of the first failure's bundle; *size* is that of the failure; the "
       "last column counts the runs in which the correct twin was blamed.\n\n",

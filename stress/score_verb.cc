@@ -80,8 +80,7 @@ class Scorer {
     Score score{.version = version_text,
                 .machine = machine_text(),
                 .date = today(),
-                .budget = fmt::format("{} each{}", human_duration(request_.time_ns),
-                                      room_.default_campaign() ? "" : other_campaign),
+                .budget = budget(),
                 .seeds = room_.seeds()};
     for (const Registration* bug : request_.bugs) {
       BugScore one = score_of(*bug);
@@ -97,6 +96,14 @@ class Scorer {
   }
 
  private:
+  std::string budget() const {
+    std::string text = human_duration(request_.time_ns) + " each";
+    if (request_.twin_time_ns != request_.time_ns) {
+      text += fmt::format(" (twins {})", human_duration(request_.twin_time_ns));
+    }
+    return room_.default_campaign() ? text : text + std::string(other_campaign);
+  }
+
   BugScore score_of(const Registration& bug) {
     BugScore score{.name = std::string(bug.name), .summary = std::string(bug.summary)};
     const std::string twin = score.name + std::string(twin_suffix);
