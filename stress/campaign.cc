@@ -205,7 +205,8 @@ void Campaign::finish(const Case& done, const CaseResult& result) {
     if (++harness_failed_ >= harness_failures_max) stopped_ = true;
   };
   state.tally.elapsed_ns += result.elapsed_ns;
-  if (done.k != 1) {
+  const bool patient = is_patient_case(done.k);
+  if (!patient) {
     --state.running;
     state.used_ns += result.elapsed_ns;
     ++state.ordinary;
@@ -232,7 +233,10 @@ void Campaign::finish(const Case& done, const CaseResult& result) {
   if (result.interrupted && verdict != Verdict::violation) return;
   ++state.tally.scenarios;
   state.tally.messages += result.traffic.received;
-  state.traffic_ns += result.traffic.traffic_ns;
+  if (!patient) {  // which sleep
+    state.traffic_ns += result.traffic.traffic_ns;
+    state.traffic_messages += result.traffic.received;
+  }
   state.latency.merge(result.latency);
   if (verdict == Verdict::inconclusive && !known_seen) ++state.tally.inconclusive_scenarios;
   for (const Finding& finding : result.judgement.findings) {

@@ -119,11 +119,12 @@ class Campaign {
     std::uint64_t next_patient_k = 1;
     std::uint64_t patient = 0;  // patient cases begun
     unsigned running = 0;
-    std::int64_t used_ns = 0;     // by ordinary cases
-    std::uint64_t ordinary = 0;   // ordinary cases finished
-    std::uint64_t refused = 0;    // cases that could not run here
-    std::string refusal;          // why, the first
-    std::int64_t traffic_ns = 0;  // of all cases
+    std::int64_t used_ns = 0;            // by ordinary cases
+    std::uint64_t ordinary = 0;          // ordinary cases finished
+    std::uint64_t refused = 0;           // cases that could not run here
+    std::string refusal;                 // why, the first
+    std::int64_t traffic_ns = 0;         // of all ordinary cases
+    std::uint64_t traffic_messages = 0;  // likewise
     LatencyHistogram latency;
     std::map<std::string, std::pair<std::uint64_t, std::string>>
         inconclusive;  // symptom -> count, text

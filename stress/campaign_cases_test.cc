@@ -41,6 +41,26 @@ TEST(CampaignCases, PatientCasesGoOnWhileThereIsTime) {
   EXPECT_FALSE(campaign.next(EngineFor::patient_cases, patience).has_value());
 }
 
+TEST(CampaignCases, PatientCasesCostNoneOfTheOthersTime) {
+  CampaignPlan plan = plan_of({&named_one, &named_two});
+  plan.time_ns = 0, plan.runs = 1100;
+  Campaign campaign(std::move(plan), 0);
+  unsigned patient = 0;
+  for (; const auto next = campaign.next(EngineFor::patient_cases, 0); ++patient) {
+    CaseResult slow = result_of(named_one);
+    slow.elapsed_ns = next->transport == 0 ? 1'000'000 * ms : ms;
+    campaign.finish(*next, slow);
+  }
+  EXPECT_EQ(patient, 4u);
+  unsigned of_first = 0;
+  for (int i = 0; i < 100; ++i) {
+    const Case next = *campaign.next(EngineFor::ordinary_cases, 0);
+    of_first += next.transport == 0;
+    campaign.finish(next, result_of(named_one));
+  }
+  EXPECT_EQ(of_first, 50u);
+}
+
 TEST(CampaignCases, WithoutTimeThePatientAreAmongTheRuns) {
   CampaignPlan plan = plan_of({&named_one});
   plan.time_ns = 0, plan.runs = 1002;

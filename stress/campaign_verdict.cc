@@ -80,7 +80,7 @@ TransportTally Campaign::judged(const State& state, Machine machine) const {
   t.inconclusive_scenarios += state.refused;
   if (state.traffic_ns > 0) {
     t.messages_per_second =
-        static_cast<double>(t.messages) * 1e9 / static_cast<double>(state.traffic_ns);
+        static_cast<double>(state.traffic_messages) * 1e9 / static_cast<double>(state.traffic_ns);
   }
   t.p50_ns = state.latency.percentile_ns(500);
   t.p99_ns = state.latency.percentile_ns(990);
