@@ -1,13 +1,12 @@
 #include "stress/known_check.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "harness/report/bundle.h"
+#include "stress/hand_over.h"
 #include "stress/output_of.h"
 #include "stress/settings.h"
 #include "stress/verbs.h"
@@ -16,12 +15,6 @@ namespace ipctorture {
 namespace {
 
 constexpr const char* free_attempts = "50";
-
-std::string own_path() {
-  std::array<char, 4096> path{};
-  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
-  return {path.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
-}
 
 bool shows(const Judgement& judgement, const std::string& print) {
   return std::any_of(judgement.findings.begin(), judgement.findings.end(), [&](const auto& one) {
