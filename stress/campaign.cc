@@ -114,10 +114,11 @@ bool Campaign::has_run_left(const State& state) const {
   if (plan_.only_case > 0) {
     return state.next_k == plan_.only_case && !is_patient_case(plan_.only_case);
   }
+  if (state.next_k == std::numeric_limits<std::uint64_t>::max()) return false;  // see below
   return plan_.runs == 0 || state.next_k <= plan_.runs;
 }
 
-// A shard that has none of the patient cases gets one that never comes.
+// A shard that has none of the kind, as 1 of 1000 has patient ones only, gets one that never comes.
 std::uint64_t Campaign::next_of_this_shard(std::uint64_t k, bool patient) const {
   const std::uint64_t last = k + patient_every * (std::uint64_t{plan_.shard.count} + 1);
   while (is_patient_case(k) != patient || !plan_.shard.has(k)) {

@@ -117,6 +117,15 @@ TEST(CampaignCases, ShardsShareTheCasesOfOneCampaign) {
 
 // A case that was named without a bundle is made again by its seed and number alone.
 
+TEST(CampaignCases, AShardMayHaveOneKindAlone) {
+  CampaignPlan plan = plan_of({&named_one});
+  plan.shard = {.index = 1, .count = 1000};
+  EXPECT_FALSE(Campaign(plan, 0).next(EngineFor::ordinary_cases, 0).has_value());
+  plan.shard = {.index = 2, .count = 1000};
+  EXPECT_FALSE(Campaign(plan, 0).next(EngineFor::patient_cases, 0).has_value());
+  EXPECT_EQ(Campaign(plan, 0).next(EngineFor::ordinary_cases, 0)->k, 2u);
+}
+
 // Hundreds of lives are for forked workers: separate programs are fewer.
 TEST(CampaignCases, SeparateProgramsGetWhatTheyMayHave) {
   const Registration survivor{.name = "survivor",
