@@ -21,7 +21,10 @@ RUN cmake --preset release -DIPCTORTURE_COMMIT="$COMMIT" && cmake --build --pres
 FROM debian:12-slim
 COPY ci/install-deps /usr/local/libexec/install-deps
 RUN /usr/local/libexec/install-deps use && rm -rf /var/lib/apt/lists/*
-COPY --from=build /src/build/release/ipctorture /usr/local/bin/ipctorture
+# The program, and beside it the explorer to which it hands over, with its transports.
+COPY --from=build /src/build/release/ipctorture /src/build/release/ipctorture-explore \
+     /src/build/release/ipctorture-explore-sut.so /usr/local/libexec/ipctorture/
+RUN ln -s ../libexec/ipctorture/ipctorture /usr/local/bin/ipctorture
 RUN useradd --create-home tester
 USER tester
 WORKDIR /home/tester
