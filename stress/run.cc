@@ -22,6 +22,7 @@
 #include "harness/run_scenario.h"
 #include "stress/campaign.h"
 #include "stress/engine_room.h"
+#include "stress/hand_over.h"
 #include "stress/known_check.h"
 #include "stress/machine_load.h"
 #include "stress/run_output.h"
@@ -102,7 +103,7 @@ std::int64_t controlled_ns(const Settings& settings, const CampaignPlan& plan) {
   const auto setting = settings.find("control");
   const std::uint64_t percent = setting ? parse_count(*setting, 0, 100) : control_percent;
   const bool whole = plan.only_case == 0 && plan.shard.index == 1 && plan.launch != Launch::exec;
-  if (plan.time_ns == 0 || !whole || !UnderControl::available()) return 0;
+  if (plan.time_ns == 0 || !whole) return 0;
   return plan.time_ns * static_cast<std::int64_t>(percent) / 100 /
          static_cast<std::int64_t>(plan.transports.size());
 }
@@ -429,7 +430,14 @@ ExitCode run_campaign(const Settings& settings, const Selection& selection) {
     return ExitCode::pass;
   }
   if (const auto junit = settings.find("junit")) refuse_unwritable(*junit);
-  const std::int64_t controlled = controlled_ns(settings, plan);
+  std::int64_t controlled = controlled_ns(settings, plan);
+  if (controlled > 0 && !UnderControl::available()) {
+    controlled = 0;
+    print_note(
+        fmt::format("ipctorture: {} is not there: no interleavings are searched, the kernel "
+                    "alone schedules (--control 0 asks for that)\n",
+                    explorer_path()));
+  }
   return Run(std::move(plan), controlled, jobs, settings).go();
 }
 

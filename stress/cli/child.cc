@@ -223,12 +223,14 @@ Scratch::~Scratch() {
 Child::Child(const Scratch& scratch, const std::vector<std::string>& arguments,
              const Surroundings& surroundings) {
   adopt_orphans();
-  Start start{.arguments = {IPCTORTURE_PROGRAM},
-              .environment = environment_of(scratch, surroundings),
-              .directory = surroundings.directory.empty() ? scratch.path() : surroundings.directory,
-              .program = own_descriptor(::open(IPCTORTURE_PROGRAM, O_RDONLY | O_CLOEXEC), "open",
-                                        IPCTORTURE_PROGRAM),
-              .prepare = surroundings.prepare};
+  const std::string program =
+      surroundings.program.empty() ? IPCTORTURE_PROGRAM : surroundings.program;
+  Start start{
+      .arguments = {program},
+      .environment = environment_of(scratch, surroundings),
+      .directory = surroundings.directory.empty() ? scratch.path() : surroundings.directory,
+      .program = own_descriptor(::open(program.c_str(), O_RDONLY | O_CLOEXEC), "open", program),
+      .prepare = surroundings.prepare};
   start.arguments.insert(start.arguments.end(), arguments.begin(), arguments.end());
   if (surroundings.before == Before::terminal) {
     out_from_ = make_terminal(surroundings.columns, start);

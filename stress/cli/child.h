@@ -41,6 +41,7 @@ struct Surroundings {
   Before before = Before::pipes;           // standard input is /dev/null before pipes
   unsigned short columns = 80;             // of the terminal
   std::string directory;                   // where it starts; empty: the scratch directory
+  std::string program{};                   // empty: the built one
   std::vector<std::string> environment{};  // beside PATH, HOME, TMPDIR, TERM: "NO_COLOR=1"
   // Called in the child right before the exec. Answers the call that failed (errno says why), or
   // null.

@@ -256,5 +256,21 @@ TEST(SideBySide, TwoRunsMayShareOneOut) {
   EXPECT_EQ(folders, bundles);
 }
 
+// --- a copy without the explorer beside it
+
+TEST(WithoutItsExplorer, ARunSaysThatItSearchesNoInterleavings) {
+  const Scratch scratch;
+  const std::string alone = scratch.path("ipctorture");
+  fs::copy_file(IPCTORTURE_PROGRAM, alone);
+  const auto run = [&](const char* control) {
+    return run_program(scratch, {"run", "pipe", "--time", "100ms", "--control", control},
+                       {.program = alone});
+  };
+  const Ended asked = run("40"), not_asked = run("0");
+  EXPECT_THAT(asked.err, HasSubstr("ipctorture-explore is not there: no interleavings"));
+  EXPECT_THAT(asked.out, HasSubstr("verified in")) << "the free engine has all the time";
+  EXPECT_THAT(not_asked.err, Not(HasSubstr("is not there")));
+}
+
 }  // namespace
 }  // namespace ipctorture
