@@ -33,6 +33,9 @@ class Keys {
     if (::tcgetattr(STDIN_FILENO, &before_) != 0) return;
     termios single = before_;
     single.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
+    // A read never waits: Ctrl-C throws away a key that poll(2) has just announced, see termios(3).
+    single.c_cc[VMIN] = 0;
+    single.c_cc[VTIME] = 0;
     active_ = ::tcsetattr(STDIN_FILENO, TCSANOW, &single) == 0;
   }
   Keys(const Keys&) = delete;
@@ -86,11 +89,10 @@ void SignalWatch::listen() {
     }
     if (waits[2].revents == 0) continue;
     char key = 0;
-    if (::read(STDIN_FILENO, &key, 1) != 1) {
-      keys.reset();  // end of input: no keys any more
-    } else if (key == 't') {
-      explain_now();
-    }
+    const ssize_t got = ::read(STDIN_FILENO, &key, 1);
+    if (got == 1 && key == 't') explain_now();
+    const bool gone = (waits[2].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+    if (got != 1 && (gone || got < 0)) keys.reset();  // end of input: no keys any more
   }
 }
 

@@ -279,6 +279,11 @@ bool Child::echoes() const {
   return ::tcgetattr(terminal_.get(), &modes) == 0 && (modes.c_lflag & ECHO) != 0;
 }
 
+bool Child::waits_for_keys() const {
+  termios modes{};
+  return ::tcgetattr(terminal_.get(), &modes) != 0 || modes.c_cc[VMIN] != 0;
+}
+
 // False when patience ended, or everything is read.
 bool Child::read_some(int timeout_ms) {
   std::array<pollfd, 2> waits{pollfd{out_from_.get(), POLLIN, 0},

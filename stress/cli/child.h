@@ -70,6 +70,7 @@ class Child {
   void signal(int signal) const;
   void type(std::string_view keys) const;  // at the terminal
   bool echoes() const;                     // does the terminal show what is typed?
+  bool waits_for_keys() const;  // may a read of the terminal wait, see VMIN in termios(3)?
   // Reads until `enough` likes what was said so far; false when the output ended or patience did.
   using Enough = std::function<bool(const std::string& said)>;
   bool says(const Enough& enough);

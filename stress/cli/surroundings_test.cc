@@ -94,6 +94,7 @@ TEST(Terminal, ItIsLeftAsItWas) {
   Child child(scratch, {"run", "pipe", "--time", "10m"}, {.before = Before::terminal});
   ASSERT_TRUE(child.says(" scenarios"));
   EXPECT_TRUE(child.until([&] { return !child.echoes(); })) << "keys are read while it runs";
+  EXPECT_FALSE(child.waits_for_keys()) << "Ctrl-C discards a key just announced: nobody hears it";
   child.type("\x03");
   EXPECT_THAT(disorder(child.end()), IsEmpty());
   EXPECT_TRUE(child.echoes());
