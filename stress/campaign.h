@@ -43,6 +43,7 @@ struct CampaignPlan {
   std::uint64_t only_case =
       0;  // this case of each transport and no other, whatever the budget; 0: all
   Shard shard;
+  std::string shard_line;  // for people: which, and why; empty: the whole
   FailFast fail_fast = FailFast::no;
   std::optional<Launch> launch;                             // only this way of starting workers
   std::optional<std::uint32_t> failing_calls, short_calls;  // of Faults, in every scenario

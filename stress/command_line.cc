@@ -51,7 +51,7 @@ constexpr const char* run_footer =
     "  ipctorture run tcp udp --time 5m     these two, 5 minutes each\n"
     "  ipctorture run --exclude 'shm_*' --fail-fast\n"
     "  ipctorture run pipe --runs 100 --seed g1:c0ffee --launch exec\n"
-    "  ipctorture run --json --junit results.xml --shard 2/5\n"
+    "  ipctorture run --runs 1000 --seed g1:c0ffee --shard 2/5 --out shard-2\n"
     "\n"
     "A first case of each transport waits for its progress bound, so a run takes some seconds\n"
     "even with less time. While it runs, the key t or SIGUSR1 shows what every worker does.";
@@ -186,7 +186,11 @@ void Parser::add_run() {
           "Budget");
   setting(run_, "seed", "g1:HEX", "of the whole campaign; a run prints it [random]", "Budget");
   setting(run_, "case", "K", "case number K alone, whatever the budget; a run names it", "Budget");
-  setting(run_, "shard", "I/N", "only every N-th case, beginning with the I-th", "Budget");
+  setting(
+      run_, "shard", "I/N",
+      "only every N-th case, beginning with the I-th; auto: as Kubernetes, GitLab, Slurm, Bazel "
+      "or GoogleTest say",
+      "Budget");
   setting(run_, "jobs", "N", "scenarios at once [number of cores]", "Budget");
   setting(run_, "control", "PERCENT",
           "of the time for `explore`, which decides who takes the next step [40; 0: none]",
@@ -221,6 +225,7 @@ void Parser::add_explore() {
           "Budget");
   setting(explore_, "seed", "g1:HEX", "of the random part; it is printed [random]", "Budget");
   setting(explore_, "jobs", "N", "shards, each on a core [number of cores]", "Budget");
+  setting(explore_, "shard", "I/N", "the I-th of N parts; auto: as of run", "Budget");
   setting(explore_, "resume", "FILE", "go on where the exploration that wrote it stopped; make it",
           "Budget");
   toggle(explore_, "fail-fast", "end at the first transport with a violation", "Budget");

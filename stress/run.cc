@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -25,6 +26,7 @@
 #include "stress/hand_over.h"
 #include "stress/known_check.h"
 #include "stress/machine_load.h"
+#include "stress/machine_shard.h"
 #include "stress/run_output.h"
 #include "stress/terminal.h"
 #include "stress/under_control.h"
@@ -63,7 +65,9 @@ CampaignPlan read_plan(const Settings& settings, const Selection& selection) {
   if (!selection.names.empty()) {
     plan.time_ns *= static_cast<std::int64_t>(std::max<std::size_t>(1, plan.transports.size()));
   }
-  if (const auto shard = settings.find("shard")) plan.shard = parse_shard(*shard);
+  const ChosenShard chosen = chosen_shard(settings, ::getenv);
+  plan.shard = chosen.shard;
+  plan.shard_line = shard_line(chosen);
   if (const auto one = settings.find("case")) {
     plan.only_case = parse_count(*one, 1, std::numeric_limits<std::uint32_t>::max());
   }
@@ -102,7 +106,7 @@ std::string budget_text(const CampaignPlan& plan) {
 std::int64_t controlled_ns(const Settings& settings, const CampaignPlan& plan) {
   const auto setting = settings.find("control");
   const std::uint64_t percent = setting ? parse_count(*setting, 0, 100) : control_percent;
-  const bool whole = plan.only_case == 0 && plan.shard.index == 1 && plan.launch != Launch::exec;
+  const bool whole = plan.only_case == 0 && plan.launch != Launch::exec;
   if (plan.time_ns == 0 || !whole) return 0;
   return plan.time_ns * static_cast<std::int64_t>(percent) / 100 /
          static_cast<std::int64_t>(plan.transports.size());
@@ -120,8 +124,9 @@ std::string too_little(const CampaignPlan& plan, std::int64_t controlled_ns) {
 
 // What would be run: the transports and their first cases, which depend on the seed alone.
 void print_dry_run(const CampaignPlan& plan, unsigned jobs) {
-  print_result(fmt::format("seed {}\ntransports: {}; {}; scenarios at once: {}\n",
-                           seed_text(plan.seed), plan.transports.size(), budget_text(plan), jobs));
+  print_result(fmt::format("seed {}\n{}transports: {}; {}; scenarios at once: {}\n",
+                           seed_text(plan.seed), plan.shard_line, plan.transports.size(),
+                           budget_text(plan), jobs));
   for (const KnownEntryTally& entry : plan.known.tallies()) {
     print_result(fmt::format("known: {} of {}, until {}{}\n", entry.fingerprint, entry.transport,
                              entry.expires, entry.fails() ? ": expired" : ""));
@@ -154,13 +159,15 @@ class Run {
         output_(settings.text_or("out", "")),
         jobs_(jobs),
         start_(describe_start(plan)),
+        shard_line_(plan.shard_line),
         controlled_ns_(controlled_ns),
         known_(plan.known),
         too_little_(too_little(plan, controlled_ns)),
         progress_(terminal_.progress, terminal_.progress_width, print_note),
         room_(jobs + std::min<unsigned>(patient_engines_max,
                                         static_cast<unsigned>(plan.transports.size()))),
-        control_(output_.path(), plan.seed, jobs, known_file(settings), room_.interrupted_flag()),
+        control_(output_.path(), {plan.seed, jobs, plan.shard}, known_file(settings),
+                 room_.interrupted_flag()),
         campaign_(without(std::move(plan), controlled_ns), monotonic_now()) {}
 
   ExitCode go() {
@@ -289,7 +296,7 @@ class Run {
   }
 
   void tell_start() {
-    if (!json_) print_result(fmt::format("seed {}\n", start_.seed));
+    if (!json_) print_result(fmt::format("seed {}\n{}", start_.seed, shard_line_));
     record(json_start(start_));
     const CleanReport& cleaned = room_.cleaned();
     if (cleaned.runs_removed > 0) {
@@ -399,6 +406,7 @@ class Run {
   RunOutput output_;
   const unsigned jobs_;
   const CampaignStart start_;
+  const std::string shard_line_;
   const std::int64_t controlled_ns_;
   const KnownFailures known_;
   const std::string too_little_;  // to miss a known failure; empty: it is not

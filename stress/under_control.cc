@@ -47,9 +47,9 @@ void read_into(ControlledResult& result, const std::string& output) {
 
 }  // namespace
 
-UnderControl::UnderControl(std::string out, std::uint64_t seed, unsigned jobs, std::string known,
+UnderControl::UnderControl(std::string out, const Part& part, std::string known,
                            const std::atomic<bool>& stop)
-    : out_(std::move(out)), seed_(seed), jobs_(jobs), known_(std::move(known)), stop_(stop) {}
+    : out_(std::move(out)), part_(part), known_(std::move(known)), stop_(stop) {}
 
 bool UnderControl::available() { return ::access(explorer_path().c_str(), X_OK) == 0; }
 
@@ -64,8 +64,9 @@ const ControlledResult& UnderControl::explore(const std::string& transport, std:
   const std::string output =
       output_of({explorer_path(), "explore", transport, "--time",
                  fmt::format("{}ms", std::max<std::int64_t>(time_ns / 1'000'000, 1)), "--seed",
-                 seed_text(seed_), "--jobs", std::to_string(jobs_), "--resume", resume, "--known",
-                 known_, "--json", "--quiet", "--out", out_ + "/under-control"},
+                 seed_text(part_.seed), "--jobs", std::to_string(part_.jobs), "--shard",
+                 fmt::format("{}/{}", part_.shard.index, part_.shard.count), "--resume", resume,
+                 "--known", known_, "--json", "--quiet", "--out", out_ + "/under-control"},
                 &stop_);
   if (!stop_.load() || !output.empty()) read_into(result, output);
   return result;

@@ -7,6 +7,8 @@
 #include <map>
 #include <string>
 
+#include "stress/settings.h"
+
 namespace ipctorture {
 
 // A failure that the entries of known.toml cover.
@@ -30,10 +32,14 @@ struct ControlledResult {
 
 class UnderControl {
  public:
+  struct Part {
+    std::uint64_t seed = 0;
+    unsigned jobs = 1;
+    Shard shard;
+  };
   // `out`: the run's folder; bundles go to a folder in it. `known`: the file of known failures, or
   // empty. `stop`: ends a slice early.
-  UnderControl(std::string out, std::uint64_t seed, unsigned jobs, std::string known,
-               const std::atomic<bool>& stop);
+  UnderControl(std::string out, const Part& part, std::string known, const std::atomic<bool>& stop);
 
   // The program is there, beside this one.
   static bool available();
@@ -44,8 +50,7 @@ class UnderControl {
 
  private:
   const std::string out_;
-  const std::uint64_t seed_;
-  const unsigned jobs_;
+  const Part part_;
   const std::string known_;
   const std::atomic<bool>& stop_;
   std::map<std::string, ControlledResult> results_;

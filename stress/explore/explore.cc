@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -20,6 +21,7 @@
 #include "stress/explore/interleaving.h"
 #include "stress/explore/resume.h"
 #include "stress/known_check.h"
+#include "stress/machine_shard.h"
 #include "stress/run_output.h"
 #include "stress/selection.h"
 #include "stress/terminal.h"
@@ -38,7 +40,8 @@ struct Request {
   bool json = false;
   bool fail_fast = false;
   KnownFailures known;
-  std::string resume;  // the file; empty: none
+  std::string resume;      // the file; empty: none
+  std::string shard_line;  // for people; empty: the whole
   ExploreState state;
 };
 
@@ -67,6 +70,10 @@ Request read_request(const Settings& settings, const Selection& selection) {
   const long cores = ::sysconf(_SC_NPROCESSORS_ONLN);
   options.jobs = jobs ? static_cast<unsigned>(parse_count(*jobs, 1, jobs_max))
                       : static_cast<unsigned>(std::clamp<long>(cores, 1, jobs_max));
+  const ChosenShard chosen = chosen_shard(settings, ::getenv);
+  options.part = chosen.shard.index - 1;
+  options.parts = chosen.shard.count;
+  request.shard_line = shard_line(chosen);
   if (const auto file = settings.find("resume")) {
     request.resume = file->text;
     request.state = read_explore_state(request.resume);
@@ -77,13 +84,18 @@ Request read_request(const Settings& settings, const Selection& selection) {
   ExploreState& state = request.state;
   if (state.jobs != 0) {
     const bool fits = (!settings.find("seed") || options.seed == state.seed) &&
-                      (!jobs || options.jobs == state.jobs);
-    if (!fits) throw UsageError(request.resume + ": was begun with another seed or number of jobs");
+                      (!jobs || options.jobs == state.jobs) && options.part == state.part &&
+                      options.parts == state.parts;
+    if (!fits) {
+      throw UsageError(request.resume + ": was begun with another seed, number of jobs or shard");
+    }
     options.seed = state.seed;
     options.jobs = state.jobs;
   }
   state.seed = options.seed;
   state.jobs = options.jobs;
+  state.part = options.part;
+  state.parts = options.parts;
   request.json = settings.on("json");
   request.fail_fast = settings.on("fail-fast");
   return request;
@@ -307,7 +319,9 @@ ExitCode settle_known(const Request& request, const std::set<std::string>& seen,
     }
   }
   std::string why;
-  if (!request.resume.empty()) why = "this is a part of an exploration";
+  if (!request.resume.empty() || request.options.parts > 1) {
+    why = "this is a part of an exploration";
+  }
   if (interrupted.load()) why = "this exploration was interrupted";
   settle_unseen(request.known, why, &entries, interrupted);
   ExitCode code = ExitCode::pass;
@@ -332,7 +346,7 @@ ExitCode explore(const Settings& settings, const Selection& selection) {
   request.options.directory = room.directory();
   request.options.interrupted = room.interrupted();
   if (!request.json) {
-    print_result(fmt::format("seed {}\n", seed_text(request.options.seed)));
+    print_result(fmt::format("seed {}\n{}", seed_text(request.options.seed), request.shard_line));
   }
   Report report(request, settings);
   ExitCode code = ExitCode::pass;

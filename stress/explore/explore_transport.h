@@ -22,9 +22,14 @@ namespace ipctorture {
 struct ExploreOptions {
   std::string directory;  // private (0700), existing, of at most 46 characters
   std::int64_t time_ns = 60'000'000'000;
-  std::uint64_t schedules = UINT64_MAX;  // of all shards together
+  std::uint64_t schedules = UINT64_MAX;  // of all shards of all parts together
   std::uint64_t seed = 0;
   unsigned jobs = 1;
+  // Which part of the exploration is this one, of how many (0-based): together they run what one
+  // with as many jobs as all of them has run, process by process, with the same seed and the same
+  // budget of schedules. They need not have equally many jobs: then exhaustive trials are still
+  // shared without gap or overlap.
+  unsigned part = 0, parts = 1;
   // Of an earlier exploration that this one resumes: trials that are done, by name, and random
   // rounds that were begun.
   std::set<std::string> complete;

@@ -36,6 +36,10 @@ ExploreState parse(const std::string& text) {
   ExploreState state;
   state.seed = json.number("seed", 0, UINT64_MAX);
   state.jobs = static_cast<unsigned>(json.number("jobs", 1, 1024));
+  if (json.has("parts")) {
+    state.parts = static_cast<unsigned>(json.number("parts", 1, 100'000));
+    state.part = static_cast<unsigned>(json.number("part", 0, state.parts - 1));
+  }
   const auto transports = json.list("transports", transports_max);
   for (std::size_t i = 0; i < transports.size(); ++i) {
     JsonReader one = json.entry("transports", i, transports[i]);
@@ -64,7 +68,11 @@ ExploreState read_explore_state(const std::string& path) {
 }
 
 void write_explore_state(const std::string& path, const ExploreState& state) {
-  nlohmann::ordered_json json = {{"schema", schema}, {"seed", state.seed}, {"jobs", state.jobs}};
+  nlohmann::ordered_json json = {{"schema", schema},
+                                 {"seed", state.seed},
+                                 {"jobs", state.jobs},
+                                 {"part", state.part},
+                                 {"parts", state.parts}};
   auto& transports = json["transports"] = nlohmann::ordered_json::array();
   for (const auto& [name, transport] : state.transports) {
     transports.push_back(

@@ -61,6 +61,8 @@ class Shard {
         trials_(trials),
         options_(options),
         shard_(shard),
+        unit_(options.part + options.parts * shard),
+        units_(options.parts * options.jobs),
         until_(until),
         began_(monotonic_now()),
         board_(board),
@@ -99,14 +101,14 @@ class Shard {
 
   std::uint64_t schedules_left() const {
     const std::uint64_t share =
-        options_.schedules / options_.jobs + (options_.schedules % options_.jobs > shard_ ? 1 : 0);
+        options_.schedules / units_ + (options_.schedules % units_ > unit_ ? 1 : 0);
     const std::uint64_t done = board_.schedules.load(std::memory_order_relaxed);
     return done >= share ? 0 : share - done;
   }
 
   std::uint64_t share_of_schedules(const Trial& trial) const {
     if (options_.schedules == UINT64_MAX) return UINT64_MAX;
-    const double share = trial.share * static_cast<double>(options_.schedules) / options_.jobs;
+    const double share = trial.share * static_cast<double>(options_.schedules) / units_;
     return std::max(least_schedules, static_cast<std::uint64_t>(share));
   }
 
@@ -114,8 +116,7 @@ class Shard {
     Trial trial = trials_[number];
     if (trial.kind == TrialKind::wander) {
       // Other deadlines, sizes and priorities in every round and shard.
-      trial.scenario.seed =
-          mix64(options_.seed ^ mix64(number << 32 | (round * options_.jobs + shard_)));
+      trial.scenario.seed = mix64(options_.seed ^ mix64(number << 32 | (round * units_ + unit_)));
     }
     board_.trial.store(static_cast<std::uint32_t>(number));
     board_.state[number].store(TrialState::partly);
@@ -152,8 +153,8 @@ class Shard {
         .until = std::min(until_, monotonic_now() + std::max(slice, least_slice_ns)),
         .schedules = std::min(schedules_left(), share_of_schedules(trial)),
         .stop = options_.interrupted,
-        .shard = shard_,
-        .shards = options_.jobs};
+        .shard = unit_,
+        .shards = units_};
     ScheduleJudge judge(trial.scenario, registration_.contract);
     schedule::Coverage coverage;
     Search search(
@@ -175,8 +176,8 @@ class Shard {
         end = search.kill_everywhere(trial.kill_lanes, plan, trial.kill_walks);
         break;
       case TrialKind::wander:
-        end = search.wander(options_.seed ^ mix64(number),
-                            (round * options_.jobs + shard_) * wander_rounds, wander_rounds, plan);
+        end = search.wander(options_.seed ^ mix64(number), (round * units_ + unit_) * wander_rounds,
+                            wander_rounds, plan);
         break;
     }
     tell(coverage);
@@ -251,6 +252,7 @@ class Shard {
   const std::vector<Trial>& trials_;
   const ExploreOptions& options_;
   const unsigned shard_;
+  const unsigned unit_, units_;  // which this is of all shards of all parts
   const Instant until_, began_;
   ShardBoard& board_;
   const std::string directory_;
