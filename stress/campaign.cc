@@ -215,6 +215,7 @@ void Campaign::finish(const Case& done, const CaseResult& result) {
   if (!result.bundle_problem.empty()) harness_failed(result.bundle_problem);
   if (!result.harness_failure.empty()) return harness_failed(result.harness_failure);
   if (!result.unsupported.empty()) {
+    add_case(&state.cases, done.k, plan_.shard.count);
     if (state.refused++ == 0) state.refusal = result.unsupported;
     // Some scenarios may ask too much of this machine; when the first ones all do, none can run.
     if (state.tally.scenarios == 0 && state.refused >= refusals_max) {
@@ -233,6 +234,7 @@ void Campaign::finish(const Case& done, const CaseResult& result) {
   }
   if (result.interrupted && verdict != Verdict::violation) return;
   ++state.tally.scenarios;
+  add_case(&state.cases, done.k, plan_.shard.count);
   state.tally.messages += result.traffic.received;
   if (!patient) {  // which sleep
     state.traffic_ns += result.traffic.traffic_ns;
@@ -265,7 +267,7 @@ void Campaign::count_finding(State& state, const Case& done, const Finding& find
   }
   if (known(state, finding) != nullptr) return;
   if (finding.verdict == Verdict::inconclusive) {
-    ++state.inconclusive_scenarios[finding.promise];
+    ++promise.inconclusive_scenarios;
     auto& [count, text] = state.inconclusive[fingerprint(finding)];
     if (count++ == 0) text = fmt::format("{}: {}", to_string(finding.promise), finding.what);
   }

@@ -29,6 +29,7 @@
 #include "stress/latency.h"
 #include "stress/selection.h"
 #include "stress/settings.h"
+#include "stress/transport_verdict.h"
 #include "stress/under_control.h"
 
 namespace ipctorture {
@@ -133,7 +134,7 @@ class Campaign {
     std::map<Promise, PromiseTally> promises;
     std::map<std::string, KnownTally> known;        // by fingerprint
     double jain_producers = 0, jain_consumers = 0;  // sums
-    std::map<Promise, std::uint64_t> inconclusive_scenarios;
+    std::vector<CaseRange> cases;                   // judged, or refused
   };
 
   Case make_case(std::size_t transport, std::uint64_t k) const;

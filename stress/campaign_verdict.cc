@@ -12,53 +12,13 @@
 #include <algorithm>
 
 #include "stress/campaign.h"
+#include "stress/transport_verdict.h"
 
 namespace ipctorture {
 namespace {
 
-std::uint64_t inconclusive_permille_max(Campaign::Machine machine) {
+unsigned inconclusive_permille_max(Campaign::Machine machine) {
   return machine == Campaign::Machine::loaded ? 100 : 10;
-}
-
-bool too_many(std::uint64_t inconclusive, std::uint64_t scenarios, Campaign::Machine machine) {
-  return inconclusive * 1000 > scenarios * inconclusive_permille_max(machine);
-}
-
-// Of what there was no occasion, as words: empty when there was one of everything.
-std::string untried(const PromiseTally& promise, std::uint64_t scenarios) {
-  std::string terms;
-  for (const TermTally& term : promise.terms) {
-    if (term.occasions > 0) continue;
-    terms += fmt::format("{}{}", terms.empty() ? ": " : ", ", to_string(term.term));
-  }
-  if (promise.occasions > 0 && terms.empty()) return {};
-  // One word for all of it says enough.
-  if (promise.occasions == 0) terms.clear();
-  return fmt::format("no occasion to break it in {} scenarios{}", scenarios, terms);
-}
-
-// Every promise is listed, so that whoever follows them over time sees the same ones everywhere.
-void mark_unsupported(TransportTally& t, const std::map<Promise, PromiseTally>& promises) {
-  t.verdict = Verdict::unsupported;
-  if (t.unsupported_reason.empty()) t.unsupported_reason = "no scenario of it was finished";
-  for (const auto& [which, tally] : promises) {
-    t.promises.push_back({.promise = which,
-                          .verdict = Verdict::unsupported,
-                          .terms = tally.terms,
-                          .what = t.unsupported_reason});
-  }
-}
-
-// A promise with nothing worse than known failures is known: neither kept, nor untried.
-void mark_known(PromiseTally& promise, const std::vector<KnownTally>& all) {
-  for (const KnownTally& known : all) {
-    if (known.promise != promise.promise || promise.verdict != Verdict::pass) continue;
-    promise.verdict = Verdict::known;
-    promise.what = known.what;
-    promise.fingerprint = known.fingerprint;
-    promise.again = known.again;
-    promise.bundle = known.bundle;
-  }
 }
 
 }  // namespace
@@ -72,7 +32,9 @@ TransportTally Campaign::judged(const State& state, Machine machine) const {
       std::any_of(state.promises.begin(), state.promises.end(),
                   [](const auto& one) { return one.second.verdict == Verdict::violation; });
   if (!broken && (!t.unsupported_reason.empty() || t.scenarios == 0)) {
-    mark_unsupported(t, state.promises);
+    std::vector<PromiseTally> promises;
+    for (const auto& [which, tally] : state.promises) promises.push_back(tally);
+    mark_unsupported(t, promises);
     return t;
   }
   t.verdict = Verdict::pass;
@@ -82,6 +44,10 @@ TransportTally Campaign::judged(const State& state, Machine machine) const {
     t.messages_per_second =
         static_cast<double>(state.traffic_messages) * 1e9 / static_cast<double>(state.traffic_ns);
   }
+  t.traffic_messages = state.traffic_messages;
+  t.traffic_ns = state.traffic_ns;
+  t.cases = state.cases;
+  t.latency = state.latency.sparse();
   t.p50_ns = state.latency.percentile_ns(500);
   t.p99_ns = state.latency.percentile_ns(990);
 
@@ -92,34 +58,18 @@ TransportTally Campaign::judged(const State& state, Machine machine) const {
     most = entry.first;
     t.inconclusive_reason = entry.second;
   }
-  if (too_many(t.inconclusive_scenarios, t.scenarios, machine)) t.verdict = Verdict::inconclusive;
-  for (const auto& [which, tally] : state.promises) {
-    PromiseTally promise = tally;
-    const auto found = state.inconclusive_scenarios.find(which);
-    const std::uint64_t inconclusive =
-        found == state.inconclusive_scenarios.end() ? 0 : found->second;
-    if (promise.verdict == Verdict::inconclusive && !too_many(inconclusive, t.scenarios, machine)) {
-      promise.verdict = Verdict::pass;  // within the share that is allowed; the count stays visible
-    }
-    mark_known(promise, t.known);
-    const bool whole = plan_.shard.count == 1 && plan_.only_case == 0;
-    const std::string wanting = untried(promise, t.scenarios);
-    if (promise.verdict == Verdict::pass && !wanting.empty() && whole) {
-      promise.verdict = Verdict::inconclusive;
-      promise.what = wanting;
-      promise.seed.clear();
-      promise.again.clear();
-    }
-    t.verdict = worse(t.verdict, promise.verdict);
-    t.promises.push_back(std::move(promise));
-  }
+  for (const auto& [which, tally] : state.promises) t.promises.push_back(tally);
+  const bool whole = plan_.shard.count == 1 && plan_.only_case == 0;
+  settle(t, t.scenarios * inconclusive_permille_max(machine), whole ? Whole::yes : Whole::no);
   return t;
 }
 
 CampaignTally Campaign::tally(Machine machine, Instant now) const {
   const std::lock_guard lock(mutex_);
-  CampaignTally all{
-      .seed = seed_text(plan_.seed), .started = started_text_, .elapsed_ns = now - started_};
+  CampaignTally all{.seed = seed_text(plan_.seed),
+                    .started = started_text_,
+                    .elapsed_ns = now - started_,
+                    .inconclusive_permille_max = inconclusive_permille_max(machine)};
   for (const State& state : states_) all.transports.push_back(judged(state, machine));
   all.known = known_entries();
   return all;

@@ -81,6 +81,7 @@ struct Parsed {
   Settings settings;
   Selection selection;
   std::string path;
+  std::vector<std::string> folders;
   std::string config;
   Clean clean = Clean::no;
 };
@@ -101,6 +102,7 @@ class Parser {
     add_on_bundles();
     add_doctor();
     add_score();
+    add_merge();
     worker_ = app_.add_subcommand("worker", "")->group("");  // started by `run --launch exec` only
   }
 
@@ -166,13 +168,14 @@ class Parser {
   void add_on_bundles();
   void add_doctor();
   void add_score();
+  void add_merge();
 
   CLI::App app_;
   Parsed parsed_;
   const ControlledVerbs controlled_;
   CLI::App *run_ = nullptr, *explore_ = nullptr, *regress_ = nullptr, *list_ = nullptr,
            *replay_ = nullptr, *recheck_ = nullptr, *explain_ = nullptr, *doctor_ = nullptr,
-           *score_ = nullptr, *worker_ = nullptr;
+           *score_ = nullptr, *merge_ = nullptr, *worker_ = nullptr;
 };
 
 void Parser::add_run() {
@@ -302,6 +305,21 @@ void Parser::add_score() {
   toggle(score_, "quiet", "no progress", "Output");
 }
 
+void Parser::add_merge() {
+  merge_ = add_verb("merge", "Unite what the shards of one campaign left in their folders");
+  merge_->add_option("folders", parsed_.folders, "the --out folders of run, explore or merge")
+      ->required()
+      ->type_name("FOLDER");
+  setting(merge_, "out", "DIR", "where the union goes [ipctorture-out/<run>/, and latest]",
+          "Output");
+  setting(merge_, "junit", "FILE", "also write JUnit XML, of shards of run", "Output");
+  toggle(merge_, "json", "JSON lines instead of text", "Output");
+  merge_->footer(
+      "Exit codes are those of one run over all of it; 2 also when shards or cases are missing, "
+      "64\n"
+      "when the folders are not of one campaign.");
+}
+
 std::string Parser::names_of_verbs() const {
   std::string names;
   for (const CLI::App* verb : app_.get_subcommands({})) {
@@ -367,6 +385,7 @@ ExitCode Parser::run_verb(char** argv) {
   if (verb == run_ && parsed_.selection.bench) return run_bench(settings, parsed_.selection);
   if (verb == run_) return run_campaign(settings, parsed_.selection);
   if (verb == score_) return score(settings, parsed_.selection);
+  if (verb == merge_) return merge(settings, parsed_.folders);
   if (verb == list_) return list_transports(settings, parsed_.selection);
   if (verb == explore_) {
     return controlled_.explore ? controlled_.explore(settings, parsed_.selection) : hand_over(argv);

@@ -39,6 +39,22 @@ void LatencyHistogram::merge(const LatencyHistogram& other) {
   count_ += other.count_;
 }
 
+LatencyHistogram::Sparse LatencyHistogram::sparse() const {
+  Sparse sparse;
+  for (std::uint32_t i = 0; i < buckets_.size(); ++i) {
+    if (buckets_[i] > 0) sparse.emplace_back(i, buckets_[i]);
+  }
+  return sparse;
+}
+
+void LatencyHistogram::add(const Sparse& steps_and_counts) {
+  for (const auto& [step, count] : steps_and_counts) {
+    if (step >= buckets_.size()) continue;
+    buckets_[step] += count;
+    count_ += count;
+  }
+}
+
 std::int64_t LatencyHistogram::percentile_ns(unsigned per_mille) const {
   if (count_ == 0) return 0;
   const std::uint64_t rank = std::max<std::uint64_t>(1, (count_ * per_mille + 999) / 1000);

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "harness/history/history.h"
 
@@ -16,6 +18,10 @@ class LatencyHistogram {
   std::uint64_t count() const { return count_; }
   // The smallest step that `per_mille` of the samples do not exceed; 0 without samples.
   std::int64_t percentile_ns(unsigned per_mille) const;
+  // The steps that have samples, in order; and back. Steps that do not exist are left out.
+  using Sparse = std::vector<std::pair<std::uint32_t, std::uint64_t>>;
+  Sparse sparse() const;
+  void add(const Sparse& steps_and_counts);
 
  private:
   static constexpr unsigned steps = 16, powers = 64;

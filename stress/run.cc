@@ -15,6 +15,7 @@
 #include <set>
 #include <thread>
 
+#include "harness/report/environment.h"
 #include "harness/report/json_lines.h"
 #include "harness/report/junit.h"
 #include "harness/report/presentable.h"
@@ -122,6 +123,16 @@ std::string too_little(const CampaignPlan& plan, std::int64_t controlled_ns) {
   return {};
 }
 
+// What beside seed, runs and transports decides which scenarios there are.
+std::string options_text(const CampaignPlan& plan) {
+  std::string text;
+  if (plan.only_case > 0) text += fmt::format(" --case {}", plan.only_case);
+  if (plan.launch) text += fmt::format(" --launch {}", to_string(*plan.launch));
+  if (plan.failing_calls) text += fmt::format(" --failing-calls {}", *plan.failing_calls);
+  if (plan.short_calls) text += fmt::format(" --short-calls {}", *plan.short_calls);
+  return text;
+}
+
 // What would be run: the transports and their first cases, which depend on the seed alone.
 void print_dry_run(const CampaignPlan& plan, unsigned jobs) {
   print_result(fmt::format("seed {}\n{}transports: {}; {}; scenarios at once: {}\n",
@@ -202,9 +213,16 @@ class Run {
                         .started = calendar_utc(),
                         .out = output_.path(),
                         .seconds = static_cast<double>(plan.time_ns) / 1e9,
-                        .runs = plan.runs};
+                        .runs = plan.runs,
+                        .options = options_text(plan),
+                        .shard = plan.shard.index,
+                        .shards = plan.shard.count};
+    const Environment here = this_environment();
+    if (const auto commit = here.find("commit"); commit != here.end())
+      start.commit = commit->second;
     for (const Selected& one : plan.transports) {
       start.transports.emplace_back(one.registration->name);
+      if (one.asked == AskedFor::by_name) start.named.emplace_back(one.registration->name);
     }
     return start;
   }

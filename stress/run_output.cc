@@ -32,15 +32,6 @@ void point_latest_to(const std::string& run) {
   if (::rename(temporary.c_str(), latest.c_str()) != 0) ::unlink(temporary.c_str());
 }
 
-std::string make_default_directory() {
-  fs::create_directories(default_parent);
-  const std::string run = calendar_utc() + "-" + random_hex();
-  const std::string path = fmt::format("{}/{}", default_parent, run);
-  if (::mkdir(path.c_str(), 0755) != 0) throw_system_error("mkdir", path);
-  point_latest_to(run);
-  return path;
-}
-
 // "pipe-delivery-lost": letters, digits and '-' only.
 std::string bundle_name(std::string_view transport, const Finding& finding) {
   std::string name =
@@ -100,9 +91,18 @@ void refuse_unwritable(const Settings::Value& file) {
                                std::generic_category().message(errno)));
 }
 
+std::string default_output_directory() {
+  fs::create_directories(default_parent);
+  const std::string run = calendar_utc() + "-" + random_hex();
+  const std::string path = fmt::format("{}/{}", default_parent, run);
+  if (::mkdir(path.c_str(), 0755) != 0) throw_system_error("mkdir", path);
+  point_latest_to(run);
+  return path;
+}
+
 RunOutput::RunOutput(const std::string& directory) : path_(directory) {
   if (path_.empty()) {
-    path_ = make_default_directory();
+    path_ = default_output_directory();
   } else {
     while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
     fs::create_directories(path_);

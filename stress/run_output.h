@@ -25,6 +25,10 @@ struct Schedule {
 // hour's run. What is no regular file (a pipe) is left for the end.
 void refuse_unwritable(const Settings::Value& file);
 
+// Makes ipctorture-out/<time>-<random>/ and the link ipctorture-out/latest to it. Throws
+// std::system_error.
+std::string default_output_directory();
+
 class RunOutput {
  public:
   // Makes `directory`, or, when it is empty, ipctorture-out/<time>-<random>/ and the link

@@ -31,6 +31,8 @@ bool is_controlled_bundle(const std::string& path);
 ExitCode recheck(const Settings& settings, const std::string& path);
 ExitCode explain_bundle(const Settings& settings, const std::string& path);
 
+ExitCode merge(const Settings& settings, const std::vector<std::string>& folders);
+
 ExitCode score(const Settings& settings, const Selection& selection);
 ExitCode score_transport(const Settings& settings, const Selection& selection);
 

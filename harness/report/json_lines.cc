@@ -7,14 +7,17 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json line(const char* event) { return {{"schema", json_lines_schema}, {"event", event}}; }
+Json line(const char* event, std::string_view schema = json_lines_schema) {
+  return {{"schema", schema}, {"event", event}};
+}
 
 Json promise_json(const PromiseTally& promise) {
   Json json = {{"promise", to_string(promise.promise)},
                {"verdict", json_word(promise.verdict)},
                {"occasions", promise.occasions},
                {"scenarios", promise.scenarios},
-               {"tried_scenarios", promise.tried_scenarios}};
+               {"tried_scenarios", promise.tried_scenarios},
+               {"inconclusive_scenarios", promise.inconclusive_scenarios}};
   if (!promise.terms.empty()) {
     Json occasions = Json::object(), scenarios = Json::object();
     for (const TermTally& term : promise.terms) {
@@ -61,8 +64,8 @@ std::string_view json_word(Verdict verdict) {
   return verdict == Verdict::violation ? "violation" : to_string(verdict);
 }
 
-std::string json_start(const CampaignStart& start) {
-  Json json = line("start");
+std::string json_start(const CampaignStart& start, std::string_view schema) {
+  Json json = line("start", schema);
   json["seed"] = start.seed;
   json["version"] = start.version;
   json["started"] = start.started;
@@ -70,6 +73,12 @@ std::string json_start(const CampaignStart& start) {
   json["transports"] = start.transports;
   if (start.seconds > 0) json["seconds"] = start.seconds;
   if (start.runs > 0) json["runs"] = start.runs;
+  json["commit"] = start.commit;
+  json["options"] = start.options;
+  json["shard"] = start.shard;
+  json["shards"] = start.shards;
+  if (!start.merged.empty()) json["merged"] = start.merged;
+  json["named"] = start.named;
   return json_line(json);
 }
 
@@ -123,8 +132,19 @@ std::string json_transport(const TransportTally& t) {
                              {"what", known.what},
                              {"entry", known.where},
                              {"scenarios", known.scenarios},
-                             {"histories", known.histories}});
+                             {"histories", known.histories},
+                             {"promise", to_string(known.promise)},
+                             {"reason", known.reason},
+                             {"link", known.link},
+                             {"expires", known.expires},
+                             {"again", known.again},
+                             {"bundle", known.bundle}});
   }
+  json["cases"] = Json::array();
+  for (const CaseRange& range : t.cases) json["cases"].push_back({range.first, range.last});
+  json["traffic_messages"] = t.traffic_messages;
+  json["traffic_ns"] = t.traffic_ns;
+  json["latency"] = t.latency;
   return json_line(json);
 }
 
@@ -142,10 +162,11 @@ std::string json_known_entry(const KnownEntryTally& entry) {
   return json_line(json);
 }
 
-std::string json_end(const CampaignTally& tally, int exit_code) {
-  Json json = line("end");
+std::string json_end(const CampaignTally& tally, int exit_code, std::string_view schema) {
+  Json json = line("end", schema);
   json["seed"] = tally.seed;
   json["elapsed_ns"] = tally.elapsed_ns;
+  json["inconclusive_permille_max"] = tally.inconclusive_permille_max;
   json["exit_code"] = exit_code;
   return json_line(json);
 }

@@ -28,6 +28,12 @@ struct CampaignStart {
   std::vector<std::string> transports;
   double seconds = 0;  // 0: no time budget
   std::uint64_t runs = 0;
+  // What else decides which cases are run: equal in all parts of one campaign.
+  std::string commit;   // of the program; empty: unknown
+  std::string options;  // flags that change scenarios: "--launch exec"; mostly empty
+  std::uint32_t shard = 1, shards = 1;
+  std::string merged;              // of several parts united: which; else empty
+  std::vector<std::string> named;  // transports that were asked for by name
 };
 struct Failure {
   std::string transport;
@@ -42,11 +48,12 @@ struct Failure {
 };
 
 // Each returns one line with its newline. Text that is no UTF-8 is replaced, never refused.
-std::string json_start(const CampaignStart& start);
+std::string json_start(const CampaignStart& start, std::string_view schema = json_lines_schema);
 std::string json_failure(const Failure& failure);  // event "failure", of a known one "known"
 std::string json_harness_failure(const std::string& transport, const std::string& what);
 std::string json_transport(const TransportTally& tally);
 std::string json_known_entry(const KnownEntryTally& entry);
-std::string json_end(const CampaignTally& tally, int exit_code);
+std::string json_end(const CampaignTally& tally, int exit_code,
+                     std::string_view schema = json_lines_schema);
 
 }  // namespace ipctorture

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "harness/check/verdict.h"
@@ -25,11 +26,12 @@ struct PromiseTally {
   std::vector<TermTally> terms;       // those that the contract makes; empty: counted as a whole
   std::uint64_t scenarios = 0;        // in which it was judged
   std::uint64_t tried_scenarios = 0;  // of these, with an occasion
-  std::string what;                   // the first finding of that verdict, when it is not a pass
-  std::string fingerprint;            // its, when it is a violation, known or not
-  std::string seed;                   // of the campaign that showed it, "g1:..."
-  std::string again;                  // flags of `run` for the case that showed it; see rerun_line
-  std::string bundle;                 // path of the first failure's bundle; empty: none
+  std::uint64_t inconclusive_scenarios = 0;  // in which it could not be told
+  std::string what;         // the first finding of that verdict, when it is not a pass
+  std::string fingerprint;  // its, when it is a violation, known or not
+  std::string seed;         // of the campaign that showed it, "g1:..."
+  std::string again;        // flags of `run` for the case that showed it; see rerun_line
+  std::string bundle;       // path of the first failure's bundle; empty: none
 };
 
 // A failure that known.toml lists, as one transport showed it.
@@ -77,6 +79,12 @@ struct FairnessTally {
   } producers, consumers;
 };
 
+// Cases `first`, `first` + n ... `last` of a campaign in n shards.
+struct CaseRange {
+  std::uint64_t first = 0, last = 0;
+  bool operator==(const CaseRange&) const = default;
+};
+
 struct TransportTally {
   std::string transport;
   Verdict verdict = Verdict::unsupported;
@@ -94,14 +102,21 @@ struct TransportTally {
   std::int64_t p50_ns = 0;  // latency from send invoked to receive returned
   std::int64_t p99_ns = 0;
   std::int64_t elapsed_ns = 0;  // spent on this transport
+  // What parts of a campaign must tell, so that they can be united.
+  // That were judged; in the order of their first. Of several shards they may interleave.
+  std::vector<CaseRange> cases;
+  std::uint64_t traffic_messages = 0;
+  std::int64_t traffic_ns = 0;  // messages_per_second is their quotient
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> latency;  // step -> count (latency.h)
 };
 
 struct CampaignTally {
   std::string seed;     // of the campaign, "g1:..."
   std::string started;  // calendar_utc()
   std::int64_t elapsed_ns = 0;
-  std::vector<TransportTally> transports;  // in the order they ran
-  std::vector<KnownEntryTally> known;      // in the order of the file
+  unsigned inconclusive_permille_max = 10;  // of scenarios, on this machine, without being one
+  std::vector<TransportTally> transports;   // in the order they ran
+  std::vector<KnownEntryTally> known;       // in the order of the file
 };
 
 }  // namespace ipctorture

@@ -5,11 +5,12 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "harness/explore_scenario.h"
+#include "harness/report/environment.h"
 #include "harness/report/explain.h"
+#include "harness/report/explored.h"
 #include "harness/report/json_lines.h"
 #include "harness/report/progress.h"
 #include "harness/report/replay_line.h"
@@ -31,7 +32,6 @@ namespace {
 
 constexpr std::int64_t default_time_ns = 60'000'000'000;
 constexpr unsigned jobs_max = 64;
-constexpr double too_many_cut = 0.01;  // of all schedules
 constexpr std::size_t interleaving_width = 160;
 
 struct Request {
@@ -42,6 +42,7 @@ struct Request {
   KnownFailures known;
   std::string resume;      // the file; empty: none
   std::string shard_line;  // for people; empty: the whole
+  std::string budget;      // " --schedules 1000", empty when it is counted in time
   ExploreState state;
 };
 
@@ -60,6 +61,7 @@ Request read_request(const Settings& settings, const Selection& selection) {
   if (const auto most = settings.find("schedules")) {
     options.schedules = parse_count(*most, 1, 1'000'000'000'000);
     if (!time) options.time_ns = INT64_MAX / 4;
+    if (!time) request.budget = fmt::format(" --schedules {}", options.schedules);
   }
   if (const auto seed = settings.find("seed")) {
     options.seed = parse_seed(*seed);
@@ -101,70 +103,51 @@ Request read_request(const Settings& settings, const Selection& selection) {
   return request;
 }
 
-// Why a pass would claim too much; empty: it would not.
-std::string doubt(const ExploreResult& result) {
-  if (!result.harness_failure.empty()) return "the harness failed: " + result.harness_failure;
-  if (!result.uncontrolled.empty()) return "not controlled: " + result.uncontrolled;
-  if (result.maps_shared_memory && result.shared_accesses == 0) {
-    return "it maps shared memory, and no access to it was instrumented: interleavings of its "
-           "system "
-           "calls, and what came of them, were checked, those of its memory were not";
-  }
-  if (static_cast<double>(result.over_budget) >
-      too_many_cut * static_cast<double>(result.schedules)) {
-    return fmt::format("{} of {} schedules were too long to follow to their end",
-                       result.over_budget, result.schedules);
-  }
-  if (result.schedules == 0) return "no schedule was run";
-  const bool nothing_complete =
-      std::none_of(result.trials.begin(), result.trials.end(),
-                   [](const TrialCoverage& trial) { return trial.exhausted; });
-  if (nothing_complete) return "there was no time to complete even the smallest bound";
-  return {};
-}
-
-Verdict verdict_of(const ExploreResult& result) {
-  if (!result.unsupported.empty()) return Verdict::unsupported;
-  if (!result.failures.empty()) return Verdict::violation;
-  if (!doubt(result).empty()) return Verdict::inconclusive;
-  return result.known.empty() ? Verdict::pass : Verdict::known;
-}
-
-ExitCode exit_code_of(const ExploreResult& result, AskedFor asked) {
-  if (!result.failures.empty()) return ExitCode::violation;
-  if (!result.harness_failure.empty()) return ExitCode::harness_failed;
-  const Verdict verdict = verdict_of(result);
-  if (result.interrupted && verdict == Verdict::inconclusive) return ExitCode::pass;
-  return exit_code_of(verdict, asked);
-}
-
-std::string coverage_text(const ExploreResult& result) {
-  std::string text = fmt::format(
-      "  {} schedules, {} points, {} kill points, {} histories told apart, {:.0f} % of the time "
-      "in processes\n",
-      result.schedules, human_count(static_cast<double>(result.points)), result.kill_points,
-      result.distinct,
-      result.elapsed_ns > 0 ? 100.0 * static_cast<double>(result.in_processes_ns) /
-                                  static_cast<double>(result.elapsed_ns)
-                            : 0);
-  std::string occasions;
-  for (unsigned p = 0; p < promise_count; ++p) {
-    if (result.occasions[p] == 0) continue;
-    occasions +=
-        fmt::format("{}{} {}", occasions.empty() ? "" : ", ", to_string(static_cast<Promise>(p)),
-                    human_count(static_cast<double>(result.occasions[p])));
-  }
-  if (!occasions.empty()) text += "  occasions to break: " + occasions + "\n";
+ExploreTally tally_of(const Registration& registration, std::uint64_t seed,
+                      const ExploreResult& result, const std::string& bundle) {
+  ExploreTally tally{.transport = std::string(registration.name),
+                     .seed = seed_text(seed),
+                     .schedules = result.schedules,
+                     .points = result.points,
+                     .kill_points = result.kill_points,
+                     .distinct = result.distinct,
+                     .over_budget = result.over_budget,
+                     .shared_accesses = result.shared_accesses,
+                     .maps_shared_memory = result.maps_shared_memory,
+                     .seconds = static_cast<double>(result.elapsed_ns) / 1e9,
+                     .seconds_in_processes = static_cast<double>(result.in_processes_ns) / 1e9,
+                     .uncontrolled = result.uncontrolled,
+                     .unsupported = result.unsupported,
+                     .harness_failure = result.harness_failure,
+                     .interrupted = result.interrupted,
+                     .occasions = result.occasions};
   for (const TrialCoverage& trial : result.trials) {
-    const bool again = &trial != &result.trials.back() &&
-                       std::any_of(&trial + 1, &result.trials.back() + 1, [&](const auto& later) {
-                         return later.name == trial.name && later.begun;
-                       });
-    if (!trial.begun || again) continue;
-    const char* state = trial.exhausted ? "complete" : trial.exhaustive ? "in part" : "at random";
-    text += fmt::format("  {:>9}  {}\n", state, trial.name);
+    if (trial.begun) tally.trials.push_back({trial.name, trial.exhausted, trial.exhaustive});
   }
-  return text;
+  for (const KnownSeen& seen : result.known) {
+    tally.known.push_back({seen.fingerprint, seen.what, seen.histories});
+  }
+  if (result.failures.empty()) return tally;
+  const ExploreFailure& failure = result.failures.front();
+  const Finding* finding = violation_of(failure.judgement);
+  if (finding == nullptr) return tally;
+  tally.failures.push_back({.promise = std::string(to_string(finding->promise)),
+                            .fingerprint = fingerprint(*finding),
+                            .what = finding->what,
+                            .departures = schedule::to_text(failure.departures),
+                            .found_in = failure.found_in,
+                            .bundle = bundle,
+                            .departures_found = failure.departures_found,
+                            .messages = failure.trial.scenario.messages});
+  return tally;
+}
+
+ExitCode exit_code_of(const ExploreTally& tally, AskedFor asked) {
+  if (!tally.failures.empty()) return ExitCode::violation;
+  if (!tally.harness_failure.empty()) return ExitCode::harness_failed;
+  const Verdict verdict = explore_verdict(tally);
+  if (tally.interrupted && verdict == Verdict::inconclusive) return ExitCode::pass;
+  return exit_code_of(verdict, asked);
 }
 
 class Report {
@@ -172,21 +155,54 @@ class Report {
   Report(const Request& request, const Settings& settings)
       : request_(request), terminal_(this_terminal(settings)), settings_(settings) {}
 
+  // Keeps the results where parts are to be united: what --json prints, between start and end.
+  void start() {
+    const bool kept = request_.resume.empty() &&
+                      (request_.options.parts > 1 || settings_.find("out").has_value());
+    if (!kept) return;
+    output_.emplace(settings_.text_or("out", ""));
+    CampaignStart start{.seed = seed_text(request_.options.seed),
+                        .version = version_text,
+                        .started = calendar_utc(),
+                        .out = output_->path(),
+                        .options = request_.budget,
+                        .shard = request_.options.part + 1,
+                        .shards = request_.options.parts};
+    const Environment here = this_environment();
+    if (const auto commit = here.find("commit"); commit != here.end()) {
+      start.commit = commit->second;
+    }
+    for (const Selected& one : request_.transports) {
+      start.transports.emplace_back(one.registration->name);
+      if (one.asked == AskedFor::by_name) start.named.emplace_back(one.registration->name);
+    }
+    output_->append(json_start(start, explore_schema));
+    complete_ = true;
+  }
+
+  void end(ExitCode code, std::int64_t elapsed_ns) {
+    if (!complete_) return;
+    output_->append(json_end({.seed = seed_text(request_.options.seed), .elapsed_ns = elapsed_ns},
+                             static_cast<int>(code), explore_schema));
+  }
+
   // The exit code of this transport.
   ExitCode tell(const Selected& selected, const ExploreResult& result) {
     const Registration& registration = *selected.registration;
-    const Verdict verdict = verdict_of(result);
     std::string bundle;
     if (!result.failures.empty()) bundle = keep(registration, result.failures.front());
+    const ExploreTally tally = tally_of(registration, request_.options.seed, result, bundle);
+    const Verdict verdict = explore_verdict(tally);
+    if (complete_) output_->append(json_explored(tally));
     if (request_.json) {
-      tell_as_json(registration, result, bundle);
+      print_result(json_explored(tally));
     } else {
       print_result(
           fmt::format("{}: {}\n", registration.name,
                       painted(verdict, terminal_.results.colour, std::string(to_string(verdict)))));
       if (!result.unsupported.empty()) print_result("  " + result.unsupported + "\n");
-      if (result.unsupported.empty()) print_result(coverage_text(result));
-      if (verdict == Verdict::inconclusive) print_result("  " + doubt(result) + "\n");
+      if (result.unsupported.empty()) print_result(explore_coverage(tally));
+      if (verdict == Verdict::inconclusive) print_result("  " + explore_doubt(tally) + "\n");
       tell_known(registration, result);
       if (!result.failures.empty()) tell_failure(result.failures.front(), bundle);
     }
@@ -194,7 +210,7 @@ class Report {
       print_note(fmt::format("ipctorture: the harness failed: {}: {}\n", registration.name,
                              result.harness_failure));
     }
-    return exit_code_of(result, selected.asked);
+    return exit_code_of(tally, selected.asked);
   }
 
   Progress progress() const {
@@ -253,56 +269,11 @@ class Report {
     }
   }
 
-  void tell_as_json(const Registration& registration, const ExploreResult& result,
-                    const std::string& bundle) const {
-    nlohmann::ordered_json json = {
-        {"schema", "ipctorture-explore/1"},
-        {"transport", registration.name},
-        {"verdict", json_word(verdict_of(result))},
-        {"seed", seed_text(request_.options.seed)},
-        {"schedules", result.schedules},
-        {"points", result.points},
-        {"kill_points", result.kill_points},
-        {"histories", result.distinct},
-        {"seconds", static_cast<double>(result.elapsed_ns) / 1e9},
-        {"seconds_in_processes", static_cast<double>(result.in_processes_ns) / 1e9},
-        {"shared_accesses", result.shared_accesses}};
-    auto& trials = json["trials"] = nlohmann::ordered_json::array();
-    for (const TrialCoverage& trial : result.trials) {
-      if (trial.begun) trials.push_back({{"name", trial.name}, {"complete", trial.exhausted}});
-    }
-    auto& occasions = json["occasions"] = nlohmann::ordered_json::object();
-    for (unsigned p = 0; p < promise_count; ++p) {
-      if (result.occasions[p] > 0) {
-        occasions[std::string(to_string(static_cast<Promise>(p)))] = result.occasions[p];
-      }
-    }
-    for (const KnownSeen& seen : result.known) {
-      json["known"].push_back(
-          {{"fingerprint", seen.fingerprint}, {"what", seen.what}, {"histories", seen.histories}});
-    }
-    if (!result.harness_failure.empty()) json["harness_failure"] = result.harness_failure;
-    if (!result.unsupported.empty()) json["unsupported"] = result.unsupported;
-    if (const std::string why = doubt(result); !why.empty()) json["doubt"] = why;
-    if (!result.failures.empty()) {
-      const ExploreFailure& failure = result.failures.front();
-      if (const Finding* finding = violation_of(failure.judgement)) {
-        json["failure"] = {{"promise", to_string(finding->promise)},
-                           {"fingerprint", fingerprint(*finding)},
-                           {"what", finding->what},
-                           {"departures", schedule::to_text(failure.departures)},
-                           {"departures_found", failure.departures_found},
-                           {"messages", failure.trial.scenario.messages},
-                           {"bundle", bundle}};
-      }
-    }
-    print_result(json_line(json));
-  }
-
   const Request& request_;
   const Terminal terminal_;
   const Settings& settings_;
   std::optional<RunOutput> output_;
+  bool complete_ = false;  // results are kept
 };
 
 // What became of the entries of known.toml; a violation when one expired, or is gone. An entry may
@@ -349,6 +320,8 @@ ExitCode explore(const Settings& settings, const Selection& selection) {
     print_result(fmt::format("seed {}\n{}", seed_text(request.options.seed), request.shard_line));
   }
   Report report(request, settings);
+  report.start();
+  const Instant begun = monotonic_now();
   ExitCode code = ExitCode::pass;
   std::set<std::string> seen;  // entries of known.toml, by their places
   for (const Selected& selected : request.transports) {
@@ -385,7 +358,9 @@ ExitCode explore(const Settings& settings, const Selection& selection) {
     if (request.fail_fast && code == ExitCode::violation) break;
   }
   code = graver(code, settle_known(request, seen, *room.interrupted()));
-  return graver(code, room.exit_code());
+  code = graver(code, room.exit_code());
+  report.end(code, monotonic_now() - begun);
+  return code;
 }
 
 }  // namespace ipctorture
