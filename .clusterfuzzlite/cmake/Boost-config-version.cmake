@@ -1,0 +1,3 @@
+# What CMakeLists.txt asks for.
+set(PACKAGE_VERSION 1.81)
+set(PACKAGE_VERSION_COMPATIBLE TRUE)

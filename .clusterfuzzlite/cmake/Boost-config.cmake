@@ -1,0 +1,2 @@
+# No fuzz target uses it.
+add_library(Boost::headers INTERFACE IMPORTED)
