@@ -175,7 +175,7 @@ class Parser {
   const ControlledVerbs controlled_;
   CLI::App *run_ = nullptr, *explore_ = nullptr, *regress_ = nullptr, *list_ = nullptr,
            *replay_ = nullptr, *recheck_ = nullptr, *explain_ = nullptr, *doctor_ = nullptr,
-           *score_ = nullptr, *merge_ = nullptr, *worker_ = nullptr;
+           *score_ = nullptr, *merge_ = nullptr, *shrink_ = nullptr, *worker_ = nullptr;
 };
 
 void Parser::add_run() {
@@ -265,6 +265,17 @@ void Parser::add_on_bundles() {
       ->type_name("BUNDLE");
   setting(regress_, "time", "TIME", "for the search around the recorded schedule [10s]", "Budget");
   regress_->footer("Exit codes: 1 still broken, 0 not found again, 2 cannot be controlled.");
+  shrink_ = add_verb("shrink", "Make the scenario of a failure of run small");
+  shrink_->add_option("path", parsed_.path, "a bundle, or a scenario as JSON")
+      ->required()
+      ->type_name("BUNDLE");
+  setting(shrink_, "time", "TIME", "for the search; 20 replays of what it found come on top [60s]",
+          "Budget");
+  toggle(shrink_, "quiet", "no progress", "Output");
+  toggle(shrink_, "json", "one line of JSON instead of text", "Output");
+  shrink_->footer(
+      "Writes a bundle of the small scenario beside the old one, BUNDLE-small; ^C leaves the\n"
+      "smallest so far. Exit codes: 1 it still fails, 0 not reproduced, 2 all inconclusive.");
   recheck_ = add_verb("recheck", "Judge a bundle's recorded history again, running nothing");
   recheck_->add_option("path", parsed_.path, "a bundle")->required()->type_name("BUNDLE");
   toggle(recheck_, "json", "one line of JSON instead of text", "Output");
@@ -398,6 +409,7 @@ ExitCode Parser::run_verb(char** argv) {
                                        : hand_over(argv);
   }
   if (verb == replay_) return replay(settings, parsed_.path);
+  if (verb == shrink_) return shrink_failure(settings, parsed_.path);
   if (verb == recheck_) return recheck(settings, parsed_.path);
   if (verb == explain_) return explain_bundle(settings, parsed_.path);
   return doctor(settings, parsed_.clean);

@@ -1,5 +1,5 @@
 // The property behind everything: every valid scenario passes on every transport. rapidcheck draws
-// scenarios from our generator and shrinks what fails, field by field; a candidate is decided over
+// scenarios from our generator, harness/shrink makes small what fails; a candidate is decided over
 // several runs, since one lucky run must not end a shrink. A failure leaves the smallest scenario
 // in a file and prints the command that replays it.
 //
@@ -17,6 +17,7 @@
 #include "harness/run_scenario.h"
 #include "harness/scenario/codec.h"
 #include "harness/scenario/generate.h"
+#include "harness/shrink/shrink.h"
 
 namespace ipctorture {
 
@@ -25,46 +26,14 @@ void showValue(const Scenario& scenario, std::ostream& out) { out << scenario_to
 namespace {
 
 constexpr int runs_per_candidate = 3;
+constexpr std::uint64_t candidates_max = 200;
 
-// Simpler neighbours of a scenario, the boldest first; only valid ones.
-std::vector<Scenario> simpler(const Scenario& scenario, const Contract& contract) {
-  std::vector<Scenario> found;
-  const auto offer = [&](auto change) {
-    Scenario candidate = scenario;
-    change(candidate);
-    if (candidate == scenario || !scenario_faults(candidate, contract).empty()) return;
-    found.push_back(candidate);
-  };
-  offer([](Scenario& s) { s.messages = 1; });
-  offer([](Scenario& s) { s.messages = std::max<std::uint64_t>(1, s.messages / 2); });
-  offer([](Scenario& s) { s.producers = std::max(1u, s.producers / 2); });
-  offer([](Scenario& s) { s.consumers = std::max(1u, s.consumers / 2); });
-  offer([](Scenario& s) { s.producer_noise = s.consumer_noise = Noise{}; });
-  offer([](Scenario& s) { s.send_deadlines = s.receive_deadlines = DeadlineMix{}; });
-  offer([](Scenario& s) { s.gap_after = s.gap_ms = 0; });
-  offer([](Scenario& s) { s.burst = s.burst_pause_us = s.consumer_delay_us = 0; });
-  offer([](Scenario& s) {
-    s.late_consumers = s.late_producers = s.early_producers = s.early_consumers = 0;
-  });
-  offer([](Scenario& s) { s.fill_first = s.handoff = false; });
-  offer([](Scenario& s) { s.size_count = 1, std::fill(s.sizes.begin() + 1, s.sizes.end(), 0u); });
-  offer([](Scenario& s) { s.pinning = Pinning::none, s.nice_max = s.starved_worker = 0; });
-  offer([](Scenario& s) { s.oversize_permille = s.repeat_permille = 0; });
-  offer([](Scenario& s) { s.counter_start = 0; });
-  offer([](Scenario& s) { s.faults.failing_calls = 0; });
-  offer([](Scenario& s) { s.faults.short_calls = 0; });
-  offer([](Scenario& s) { s.messages = std::max<std::uint64_t>(1, s.messages - 1); });
-  return found;
-}
-
+// rapidcheck only draws: what fails is made small afterwards.
 rc::Gen<Scenario> scenarios(const Registration& registration) {
   return rc::Gen<Scenario>([&registration](const rc::Random& random, int) {
     const std::uint64_t seed = rc::Random(random).next();
-    return rc::shrinkable::shrinkRecur(
-        generate(seed, registration.name, registration.contract, {.allow_exec = false}),
-        [&registration](const Scenario& scenario) {
-          return rc::seq::fromContainer(simpler(scenario, registration.contract));
-        });
+    return rc::shrinkable::just(
+        generate(seed, registration.name, registration.contract, {.allow_exec = false}));
   });
 }
 
@@ -107,17 +76,31 @@ class PropertyTest : public ::testing::TestWithParam<std::string_view> {
     const Registration& registration = *find_registration(name);
     const auto property = [&] {
       const Scenario scenario = *scenarios(registration);
-      for (int run = 0; run < runs_per_candidate; ++run) {
-        const ScenarioResult result = run_scenario(*engine_, scenario);
-        for (const Finding& finding : result.judgement.findings) {
-          if (finding.verdict != Verdict::violation) continue;
-          last_ = scenario;
-          RC_FAIL(fingerprint(finding) + ": " + finding.what);
-        }
+      if (const auto finding = violation(scenario)) {
+        last_ = scenario;
+        RC_FAIL(fingerprint(*finding) + ": " + finding->what);
       }
     };
-    return rc::detail::checkTestable(property, rc::detail::TestMetadata{},
-                                     params_for(name, scenarios_tried));
+    const rc::detail::TestParams params = params_for(name, scenarios_tried);
+    const auto result = rc::detail::checkTestable(property, rc::detail::TestMetadata{}, params);
+    if (result.is<rc::detail::FailureResult>()) {
+      last_ = shrink(last_, registration.contract,
+                     [this](const Scenario& s) { return violation(s).has_value(); },
+                     {.tries = candidates_max})
+                  .scenario;
+    }
+    return result;
+  }
+
+  // In one of several runs: one lucky run must not end a shrink.
+  std::optional<Finding> violation(const Scenario& scenario) {
+    for (int run = 0; run < runs_per_candidate; ++run) {
+      const ScenarioResult result = run_scenario(*engine_, scenario);
+      for (const Finding& finding : result.judgement.findings) {
+        if (finding.verdict == Verdict::violation) return finding;
+      }
+    }
+    return std::nullopt;
   }
 
   std::string directory_;

@@ -1,21 +1,17 @@
 // `ipctorture replay`: runs a bundle's scenario (or a scenario file) again and says how often the
 // same failure came back.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "harness/report/bundle.h"
 #include "harness/report/json_lines.h"
 #include "harness/report/progress.h"
 #include "harness/run_scenario.h"
-#include "harness/scenario/codec.h"
 #include "stress/engine_room.h"
-#include "stress/selection.h"
+#include "stress/failure_file.h"
 #include "stress/terminal.h"
 #include "stress/verbs.h"
 
@@ -23,67 +19,6 @@ namespace ipctorture {
 namespace {
 
 constexpr std::uint64_t default_attempts = 20;
-constexpr std::size_t scenario_bytes_max = 64 * 1024;
-
-// What is to be run again, and which failures would be the same.
-struct Again {
-  Scenario scenario;
-  std::set<std::string> fingerprints;  // empty: any violation
-  std::vector<std::string> differences;
-};
-
-std::set<std::string> violations(const Judgement& judgement) {
-  std::set<std::string> fingerprints;
-  for (const Finding& finding : judgement.findings) {
-    if (finding.verdict == Verdict::violation) fingerprints.insert(fingerprint(finding));
-  }
-  return fingerprints;
-}
-
-std::string read_scenario_file(const std::string& path) {
-  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) throw UsageError(path + ": " + std::generic_category().message(errno));
-  struct stat status{};
-  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    throw UsageError(path + ": is neither a bundle nor a scenario file");
-  }
-  std::string text(scenario_bytes_max + 1, 0);
-  const ssize_t size = ::read(fd.get(), text.data(), text.size());
-  if (size < 0) throw UsageError(path + ": " + std::generic_category().message(errno));
-  if (static_cast<std::size_t>(size) > scenario_bytes_max) {
-    throw UsageError(path + ": is above 64 KiB: no scenario");
-  }
-  text.resize(static_cast<std::size_t>(size));
-  return text;
-}
-
-Again load(const std::string& path) {
-  Again again;
-  if (std::filesystem::is_directory(path)) {
-    try {
-      const BundleContent bundle = load_bundle(path);
-      again.scenario = bundle.scenario;
-      again.fingerprints = violations(bundle.judgement);
-      again.differences = environment_differences(bundle.environment, this_environment());
-    } catch (const std::runtime_error& error) {
-      throw UsageError(error.what());
-    }
-    return again;
-  }
-  try {
-    again.scenario = scenario_from_json(read_scenario_file(path));
-  } catch (const std::invalid_argument& error) {
-    throw UsageError(path + ": " + error.what());
-  }
-  return again;
-}
-
-void refuse_unless_runnable(const Scenario& scenario) {
-  const std::string name(scenario.transport_name());
-  const Registration& registration = transport_named(name);
-  const auto faults = scenario_faults(scenario, registration.contract);
-  if (!faults.empty()) throw UsageError("the scenario does not suit " + name + ": " + faults[0]);
-}
 
 struct Count {
   std::uint64_t attempts = 0, same = 0, other = 0, inconclusive = 0;
@@ -92,7 +27,7 @@ struct Count {
   std::map<std::string, std::uint64_t> seen;  // attempts that showed it, of the bundle's failures
 };
 
-void judge_attempt(const ScenarioResult& ran, const Again& again, Count* count) {
+void judge_attempt(const ScenarioResult& ran, const FailureFile& again, Count* count) {
   ++count->attempts;
   const auto found = violations(ran.judgement);
   bool same = false;
@@ -118,7 +53,7 @@ struct Attempts {
   bool until_reproduced = false;
 };
 
-Count attempt(const Again& again, const Attempts& attempts, const Terminal& terminal,
+Count attempt(const FailureFile& again, const Attempts& attempts, const Terminal& terminal,
               EngineRoom& room) {
   Count count;
   Progress progress(terminal.progress, terminal.progress_width, print_note);
@@ -151,7 +86,7 @@ ExitCode exit_code(const Count& count) {
   return nothing_else ? ExitCode::inconclusive : ExitCode::pass;
 }
 
-void tell(const Count& count, const Again& again) {
+void tell(const Count& count, const FailureFile& again) {
   if (!count.unsupported.empty()) {
     print_result(fmt::format("unsupported here: {}\n", count.unsupported));
   }
@@ -167,7 +102,7 @@ void tell(const Count& count, const Again& again) {
 }
 
 // All that `tell` says, on one line.
-void tell_as_json(const Count& count, const Again& again, ExitCode code) {
+void tell_as_json(const Count& count, const FailureFile& again, ExitCode code) {
   nlohmann::ordered_json json = {{"schema", "ipctorture-replay/1"},
                                  {"transport", again.scenario.transport_name()},
                                  {"attempts", count.attempts},
@@ -194,7 +129,7 @@ ExitCode replay(const Settings& settings, const std::string& path) {
   if (settings.on("debugger")) {
     throw UsageError("--debugger: only for a bundle of explore, which replays step by step");
   }
-  const Again again = load(path);
+  const FailureFile again = load_failure(path);
   refuse_unless_runnable(again.scenario);
   const auto wanted = settings.find("attempts");
   const Attempts attempts{.most = wanted ? parse_count(*wanted, 1, 1'000'000) : default_attempts,

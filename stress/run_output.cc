@@ -79,7 +79,26 @@ std::string said(const History& history, std::initializer_list<Fact> facts) {
   return text;
 }
 
+BundleContent content_of(const ScenarioResult& result, const std::string& seed,
+                         const Schedule& schedule) {
+  return {.scenario = result.scenario,
+          .history = result.history,
+          .judgement = result.judgement,
+          .environment = this_environment(),
+          .seed = seed,
+          .written = calendar_utc(),
+          .output = said(result.history, {Fact::died, Fact::sanitizer, Fact::worker_failed}),
+          .stacks = said(result.history, {Fact::waiting_in}),
+          .schedule = schedule.json,
+          .interleaving = schedule.interleaving};
+}
+
 }  // namespace
+
+std::string write_bundle_beside(const std::string& wish, const ScenarioResult& result) {
+  BundleContent content = content_of(result, "", {});
+  return write_under_free_name(wish, content);
+}
 
 void refuse_unwritable(const Settings::Value& file) {
   struct stat status{};
@@ -123,17 +142,7 @@ std::string RunOutput::write_failure(const ScenarioResult& result, const Finding
   const std::lock_guard lock(mutex_);
   const bool doubtful = finding.verdict != Verdict::violation;
   if (bundles_ >= bundles_max || (doubtful && doubtful_bundles_ >= doubtful_bundles_max)) return {};
-  BundleContent content{
-      .scenario = result.scenario,
-      .history = result.history,
-      .judgement = result.judgement,
-      .environment = this_environment(),
-      .seed = seed,
-      .written = calendar_utc(),
-      .output = said(result.history, {Fact::died, Fact::sanitizer, Fact::worker_failed}),
-      .stacks = said(result.history, {Fact::waiting_in}),
-      .schedule = schedule.json,
-      .interleaving = schedule.interleaving};
+  BundleContent content = content_of(result, seed, schedule);
   const std::string path = write_under_free_name(
       fmt::format("{}/{}", path_, bundle_name(result.scenario.transport_name(), finding)), content);
   ++bundles_;

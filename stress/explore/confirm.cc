@@ -13,6 +13,7 @@
 #include "harness/launch/run_directory.h"
 #include "harness/scenario/options.h"
 #include "harness/schedule/search.h"
+#include "harness/shrink/ddmin.h"
 #include "stress/explore/shard.h"
 
 namespace ipctorture {
@@ -77,27 +78,11 @@ class Laboratory {
   std::unique_ptr<Session> session_;
 };
 
-// Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input" (TSE 2002): ddmin.
-Departures minimised(Laboratory& laboratory, Departures found, const std::string& fingerprint,
-                     Instant until) {
-  std::size_t parts = 2;
-  while (!found.empty() && monotonic_now() < until) {
-    const std::size_t part = (found.size() + parts - 1) / parts;
-    bool smaller = false;
-    for (std::size_t from = 0; from < found.size() && !smaller; from += part) {
-      Departures without(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(from));
-      const std::size_t to = std::min(found.size(), from + part);
-      without.insert(without.end(), found.begin() + static_cast<std::ptrdiff_t>(to), found.end());
-      if (!laboratory.leads_to(fingerprint, without)) continue;
-      found = std::move(without);
-      parts = std::max<std::size_t>(parts - 1, 2);
-      smaller = true;
-    }
-    if (smaller) continue;
-    if (parts >= found.size()) break;
-    parts = std::min(found.size(), parts * 2);
-  }
-  return found;
+Departures minimised(Laboratory& laboratory, const Departures& found,
+                     const std::string& fingerprint, Instant until) {
+  return ddmin(
+      found, [&](const Departures& part) { return laboratory.leads_to(fingerprint, part); },
+      [&] { return monotonic_now() >= until; });
 }
 
 // The same failure with fewer messages, found anew by a small exhaustive search (or all kills).

@@ -1,0 +1,77 @@
+#include "stress/failure_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <stdexcept>
+
+#include "harness/base/descriptor.h"
+#include "harness/report/bundle.h"
+#include "harness/report/environment.h"
+#include "harness/scenario/codec.h"
+#include "stress/selection.h"
+#include "stress/settings.h"
+
+namespace ipctorture {
+namespace {
+
+constexpr std::size_t scenario_bytes_max = 64 * 1024;
+
+std::string read_scenario_file(const std::string& path) {
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid()) throw UsageError(path + ": " + std::generic_category().message(errno));
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    throw UsageError(path + ": is neither a bundle nor a scenario file");
+  }
+  std::string text(scenario_bytes_max + 1, 0);
+  const ssize_t size = ::read(fd.get(), text.data(), text.size());
+  if (size < 0) throw UsageError(path + ": " + std::generic_category().message(errno));
+  if (static_cast<std::size_t>(size) > scenario_bytes_max) {
+    throw UsageError(path + ": is above 64 KiB: no scenario");
+  }
+  text.resize(static_cast<std::size_t>(size));
+  return text;
+}
+
+}  // namespace
+
+std::set<std::string> violations(const Judgement& judgement) {
+  std::set<std::string> fingerprints;
+  for (const Finding& finding : judgement.findings) {
+    if (finding.verdict == Verdict::violation) fingerprints.insert(fingerprint(finding));
+  }
+  return fingerprints;
+}
+
+FailureFile load_failure(const std::string& path) {
+  FailureFile again;
+  if (std::filesystem::is_directory(path)) {
+    try {
+      const BundleContent bundle = load_bundle(path);
+      again.scenario = bundle.scenario;
+      again.fingerprints = violations(bundle.judgement);
+      again.differences = environment_differences(bundle.environment, this_environment());
+    } catch (const std::runtime_error& error) {
+      throw UsageError(error.what());
+    }
+    return again;
+  }
+  try {
+    again.scenario = scenario_from_json(read_scenario_file(path));
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(path + ": " + error.what());
+  }
+  return again;
+}
+
+void refuse_unless_runnable(const Scenario& scenario) {
+  const std::string name(scenario.transport_name());
+  const Registration& registration = transport_named(name);
+  const auto faults = scenario_faults(scenario, registration.contract);
+  if (!faults.empty()) throw UsageError("the scenario does not suit " + name + ": " + faults[0]);
+}
+
+}  // namespace ipctorture

@@ -1,0 +1,29 @@
+// What `replay` and `shrink` are given: a bundle, or a scenario as JSON. Read as hostile input.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "harness/check/verdict.h"
+#include "harness/scenario/scenario.h"
+
+namespace ipctorture {
+
+// What is to be run again, and which failures would be the same.
+struct FailureFile {
+  Scenario scenario;
+  std::set<std::string> fingerprints;    // empty: any violation
+  std::vector<std::string> differences;  // between the bundle's machine and build, and these
+};
+
+// Throws UsageError that begins with the path.
+FailureFile load_failure(const std::string& path);
+
+// Throws UsageError: there is no such transport, or the scenario does not suit it.
+void refuse_unless_runnable(const Scenario& scenario);
+
+// The fingerprints of all that was violated.
+std::set<std::string> violations(const Judgement& judgement);
+
+}  // namespace ipctorture
