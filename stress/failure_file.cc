@@ -11,6 +11,7 @@
 #include "harness/report/bundle.h"
 #include "harness/report/environment.h"
 #include "harness/scenario/codec.h"
+#include "stress/run_output.h"
 #include "stress/selection.h"
 #include "stress/settings.h"
 
@@ -36,6 +37,21 @@ std::string read_scenario_file(const std::string& path) {
   return text;
 }
 
+// A case may break several promises; `run` writes a bundle for each, which differ by name alone.
+std::string named_after(const std::string& path, const BundleContent& bundle) {
+  const std::filesystem::path folder = std::filesystem::path(path + "/").parent_path();
+  const std::string name = folder.lexically_normal().filename();
+  std::string fits, found;
+  for (const Finding& finding : bundle.judgement.findings) {
+    if (finding.verdict != Verdict::violation) continue;
+    const std::string wanted = bundle_name(bundle.scenario.transport_name(), finding);
+    if (!name.starts_with(wanted) || wanted.size() <= fits.size()) continue;
+    fits = wanted;
+    found = fingerprint(finding);
+  }
+  return found;
+}
+
 }  // namespace
 
 std::set<std::string> violations(const Judgement& judgement) {
@@ -53,6 +69,7 @@ FailureFile load_failure(const std::string& path) {
       const BundleContent bundle = load_bundle(path);
       again.scenario = bundle.scenario;
       again.fingerprints = violations(bundle.judgement);
+      again.named = named_after(path, bundle);
       again.differences = environment_differences(bundle.environment, this_environment());
     } catch (const std::runtime_error& error) {
       throw UsageError(error.what());

@@ -14,6 +14,7 @@ namespace ipctorture {
 struct FailureFile {
   Scenario scenario;
   std::set<std::string> fingerprints;    // empty: any violation
+  std::string named;                     // of these the one that the bundle is named after, if any
   std::vector<std::string> differences;  // between the bundle's machine and build, and these
 };
 

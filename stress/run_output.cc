@@ -32,19 +32,6 @@ void point_latest_to(const std::string& run) {
   if (::rename(temporary.c_str(), latest.c_str()) != 0) ::unlink(temporary.c_str());
 }
 
-// "pipe-delivery-lost": letters, digits and '-' only.
-std::string bundle_name(std::string_view transport, const Finding& finding) {
-  std::string name =
-      fmt::format("{}-{}-{}", transport, to_string(finding.promise), finding.symptom);
-  for (char& c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '_' || c == '-';
-    if (!plain) c = '-';
-  }
-  name = name.substr(0, 80);
-  return finding.verdict == Verdict::violation ? name : name + "-inconclusive";
-}
-
 // Answers the path. Another run may write into the same folder: a name is free once we have it.
 std::string write_under_free_name(const std::string& wish, BundleContent& content) {
   std::string path = wish;
@@ -94,6 +81,18 @@ BundleContent content_of(const ScenarioResult& result, const std::string& seed,
 }
 
 }  // namespace
+
+std::string bundle_name(std::string_view transport, const Finding& finding) {
+  std::string name =
+      fmt::format("{}-{}-{}", transport, to_string(finding.promise), finding.symptom);
+  for (char& c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '-';
+    if (!plain) c = '-';
+  }
+  name = name.substr(0, 80);
+  return finding.verdict == Verdict::violation ? name : name + "-inconclusive";
+}
 
 std::string write_bundle_beside(const std::string& wish, const ScenarioResult& result) {
   BundleContent content = content_of(result, "", {});

@@ -29,6 +29,10 @@ void refuse_unwritable(const Settings::Value& file);
 // std::system_error.
 std::string default_output_directory();
 
+// "pipe-delivery-lost": letters, digits, '_' and '-' only. Another of that name has a number behind
+// it.
+std::string bundle_name(std::string_view transport, const Finding& finding);
+
 // Writes a bundle of what a scenario showed at `wish`, or, where that is taken, at `wish`-2 ...
 // Answers the path. Throws std::system_error.
 std::string write_bundle_beside(const std::string& wish, const ScenarioResult& result);

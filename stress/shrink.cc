@@ -119,8 +119,8 @@ class Shrinking {
     return violations(result.judgement).contains(fingerprint_);
   }
 
-  // How often does the failure come back? Where a bundle has several, or a scenario file none, the
-  // one that is seen most often is meant: one that is made small must not turn into another.
+  // How often does the failure come back? Where several are meant (a scenario file, a bundle that
+  // was renamed), it is the one seen most often: what is made small must not turn into another.
   void measure() {
     std::map<std::string, Hits> seen;
     const auto enough = [&] {
@@ -227,7 +227,7 @@ std::vector<std::string> changes(const Scenario& before, const Scenario& after) 
 std::string wished_name(std::string path) {
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   if (path.ends_with(".json")) path.resize(path.size() - 5);
-  return path + "-small";
+  return path.ends_with("-small") ? path : path + "-small";
 }
 
 void tell(const Shrinking& done, const FailureFile& failure, const std::string& bundle) {
@@ -296,7 +296,8 @@ ExitCode point_to_the_schedule(const std::string& path, bool as_json) {
 ExitCode shrink_failure(const Settings& settings, const std::string& path) {
   const bool as_json = settings.on("json");
   if (is_controlled_bundle(path)) return point_to_the_schedule(path, as_json);
-  const FailureFile failure = load_failure(path);
+  FailureFile failure = load_failure(path);
+  if (!failure.named.empty()) failure.fingerprints = {failure.named};
   refuse_unless_runnable(failure.scenario);
   const auto time = settings.find("time");
   EngineRoom room(1);

@@ -132,11 +132,6 @@ TEST(Shrink, FindsTheExactNumbers) {
   const Shrunk small = shrunk(from, queue(), [](const Scenario& s) {
     return s.messages >= 137 && s.producers >= 2 && s.capacity >= 3 && s.largest_message() >= 600;
   });
-  Scenario wanted = plainest();
-  wanted.messages = 137;
-  wanted.producers = 2;
-  wanted.capacity = 3;
-  wanted.sizes = {600};
   // Which of the sizes is left is the loop's affair.
   EXPECT_EQ(small.scenario.messages, 137u);
   EXPECT_EQ(small.scenario.producers, 2u);
@@ -144,6 +139,23 @@ TEST(Shrink, FindsTheExactNumbers) {
   EXPECT_EQ(small.scenario.capacity, 3u);
   EXPECT_EQ(small.scenario.largest_message(), 600u);
   EXPECT_LE(small.tries, 200u);
+}
+
+// A value tells its order in 16 bytes, whatever the contract allows: 8 is no candidate.
+TEST(Shrink, RunsOnlyWhatSuitsTheContract) {
+  Contract contract;
+  contract.delivery = Delivery::latest_value;
+  contract.when_full = WhenFull::overwrites;
+  contract.fan_out = FanOut::broadcast;
+  contract.message_max = 4096;
+  Scenario from;
+  from.set_transport("made_up");
+  from.workload = Workload::latest_value;
+  from.sizes = {100};
+  ASSERT_EQ(scenario_faults(from, contract), std::vector<std::string>{});
+  const Shrunk small = shrunk(from, contract, [](const Scenario&) { return true; });
+  EXPECT_EQ(small.scenario.largest_message(), 16u);
+  EXPECT_TRUE(small.finished);
 }
 
 TEST(Shrink, StopsWhereItIsTold) {

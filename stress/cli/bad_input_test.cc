@@ -59,7 +59,8 @@ INSTANTIATE_TEST_SUITE_P(
         Slip{"Verb", {"rnu"}, "'rnu', did you mean 'run'?"},
         Slip{"StrangeVerb",
              {"zzzzzzzz"},
-             "there are run, explore, list, replay, regress, recheck, explain, doctor"},
+             "there are run, explore, list, replay, regress, shrink, recheck, "
+             "explain, doctor"},
         Slip{"Number", {"run", "--runs", "0"}, "--runs"},
         Slip{"HugeNumber", {"run", "--runs", "99999999999999999999"}, "--runs"},
         Slip{"Time", {"run", "--time", "5"}, "--time"},
@@ -153,7 +154,8 @@ class BadBundle : public testing::Test {
 
   // Each verb refuses what `spoil` made of a fresh copy, naming `where`, and writes nothing.
   void expect_refused(const std::function<void()>& spoil, const std::string& where,
-                      const std::vector<std::string>& verbs = {"recheck", "explain", "replay"}) {
+                      const std::vector<std::string>& verbs = {"recheck", "explain", "replay",
+                                                               "shrink"}) {
     renew();
     spoil();
     const std::string before = inventory(scratch_.path());
