@@ -3,11 +3,10 @@
 // several runs, since one lucky run must not end a shrink. A failure leaves the smallest scenario
 // in a file and prints the command that replays it.
 //
-// Which scenarios are tried depends on RC_PARAMS (RC_PARAMS="seed=7 max_success=100", read by
-// rapidcheck) and else is the same every time; ci/nightly gives another seed each night.
+// Which scenarios are tried depends on RC_PARAMS (properties.h) and else is the same every time;
+// ci/nightly gives another seed each night.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
-#include <rapidcheck/detail/Configuration.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -18,6 +17,7 @@
 #include "harness/scenario/codec.h"
 #include "harness/scenario/generate.h"
 #include "harness/shrink/shrink.h"
+#include "stress/properties.h"
 
 namespace ipctorture {
 
@@ -35,22 +35,6 @@ rc::Gen<Scenario> scenarios(const Registration& registration) {
     return rc::shrinkable::just(
         generate(seed, registration.name, registration.contract, {.allow_exec = false}));
   });
-}
-
-// What RC_PARAMS says goes before what this file says. Mixed with the name: transports are to
-// differ.
-rc::detail::TestParams params_for(std::string_view name, int scenarios_tried) {
-  rc::detail::TestParams params;
-  params.maxSuccess = scenarios_tried;
-  params.seed = 1;
-  if (const char* wanted = std::getenv("RC_PARAMS")) {
-    const rc::detail::TestParams& given = rc::detail::configuration().testParams;
-    const std::string_view words = wanted;
-    if (words.find("max_success") != words.npos) params.maxSuccess = given.maxSuccess;
-    if (words.find("seed") != words.npos) params.seed = given.seed;
-  }
-  params.seed = case_seed(params.seed, name, 0);
-  return params;
 }
 
 class PropertyTest : public ::testing::TestWithParam<std::string_view> {
@@ -72,7 +56,7 @@ class PropertyTest : public ::testing::TestWithParam<std::string_view> {
     return path;
   }
 
-  rc::detail::TestResult check_all(std::string_view name, int scenarios_tried) {
+  PropertyRun check_all(std::string_view name, int scenarios_tried) {
     const Registration& registration = *find_registration(name);
     const auto property = [&] {
       const Scenario scenario = *scenarios(registration);
@@ -81,9 +65,8 @@ class PropertyTest : public ::testing::TestWithParam<std::string_view> {
         RC_FAIL(fingerprint(*finding) + ": " + finding->what);
       }
     };
-    const rc::detail::TestParams params = params_for(name, scenarios_tried);
-    const auto result = rc::detail::checkTestable(property, rc::detail::TestMetadata{}, params);
-    if (result.is<rc::detail::FailureResult>()) {
+    const PropertyRun result = check_property(name, scenarios_tried, property);
+    if (!result.passed) {
       last_ = shrink(last_, registration.contract,
                      [this](const Scenario& s) { return violation(s).has_value(); },
                      {.tries = candidates_max})
@@ -109,11 +92,9 @@ class PropertyTest : public ::testing::TestWithParam<std::string_view> {
 };
 
 TEST_P(PropertyTest, EveryValidScenarioPasses) {
-  const rc::detail::TestResult result = check_all(GetParam(), 8);
-  if (result.is<rc::detail::SuccessResult>()) return;
-  std::ostringstream text;
-  rc::detail::printResultMessage(result, text);
-  FAIL() << text.str() << "\nto see it again: ipctorture replay " << keep_failure();
+  const PropertyRun result = check_all(GetParam(), 8);
+  if (result.passed) return;
+  FAIL() << result.text << "or the smallest of it: ipctorture replay " << keep_failure();
 }
 
 std::vector<std::string_view> shipped() {
@@ -130,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(Shipped, PropertyTest, ::testing::ValuesIn(shipped()),
 class BrokenPropertyTest : public PropertyTest {};
 
 TEST_P(BrokenPropertyTest, FailsAndShrinks) {
-  ASSERT_TRUE(check_all(GetParam(), 50).is<rc::detail::FailureResult>());
+  ASSERT_FALSE(check_all(GetParam(), 50).passed);
   // The 7th message is lost whatever else happens: noise, bursts and peers are shrunk away.
   EXPECT_LE(last_.messages * last_.producers, 14u);
   EXPECT_EQ(last_.producer_noise, Noise{});

@@ -65,6 +65,9 @@ test_folder(stress/bench bench ipctorture_cli ${json})
 test_folder(stress stress ipctorture_cli ipctorture_transports)
 test_program(test_torture stress/property_test.cc stress/canary_test.cc stress/comings_and_goings_test.cc LABEL slow
              LIBRARIES ipctorture_harness ipctorture_transports ${RAPIDCHECK} GTest::gtest_main)
+file(GLOB property_tests CONFIGURE_DEPENDS stress/*_property_test.cc)
+test_program(test_properties ${property_tests}
+             LIBRARIES ipctorture_cli ipctorture_transports ${json} ${RAPIDCHECK} GTest::gtest_main)
 
 test_program(test_conformance harness/transport/conformance_test.cc LABEL slow
              LIBRARIES ipctorture_harness ipctorture_transports)

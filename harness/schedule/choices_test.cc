@@ -6,6 +6,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "harness/base/prng.h"
+
 namespace ipctorture::schedule {
 namespace {
 
@@ -37,6 +39,21 @@ TEST(Departures, AreWrittenAsWords) {
 TEST(Departures, AreReadAsTheyWereWritten) {
   EXPECT_EQ(departures_from_text(to_text(one_of_each)), one_of_each);
   EXPECT_THAT(departures_from_text(""), IsEmpty());
+}
+
+TEST(Departures, AnyAreReadAsTheyWereWritten) {
+  Prng rng(1);
+  for (int round = 0; round < 500; ++round) {
+    Departures before(rng.below(20));
+    for (Departure& d : before) {
+      d = {.step = static_cast<std::uint32_t>(rng.next() >> (32 + rng.below(32))),
+           .lane = static_cast<std::uint8_t>(rng.below(8)),
+           .change = static_cast<Change>(rng.below(4))};
+      if (d.step == 0) d.step = 1;
+      if (d.change != Change::kill) d.value = static_cast<std::uint8_t>(rng.below(8));
+    }
+    EXPECT_EQ(departures_from_text(to_text(before)), before) << to_text(before);
+  }
 }
 
 TEST(Departures, SpacesBetweenThemDoNotCount) {
