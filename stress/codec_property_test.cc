@@ -105,6 +105,8 @@ TEST(CodecProperty, DurationsAreWhatTheySay) {
     const std::int64_t most = 30 * 24 * 3'600'000'000'000 / ns;
     const auto number = *rc::gen::inRange<std::int64_t>(1, most + 1);
     RC_ASSERT(parse_duration_ns(given(fmt::format("{}{}", number, unit))) == number * ns);
+    const std::string beyond = fmt::format("{}{}", most + number, unit);
+    RC_ASSERT_THROWS_AS(parse_duration_ns(given(beyond)), UsageError);
     // A thousandth of a unit, exactly as far as a double goes.
     const auto part = *rc::gen::inRange(0, 1000);
     const std::int64_t wanted = number * ns + part * ns / 1000;

@@ -246,6 +246,20 @@ class Stage {
   Peers producers_, consumers_;
 };
 
+// What no canary does: the end is told while a producer is there, though there is nothing to read.
+TEST(ReferenceQueue, NoEndWhileAProducerIsThere) {
+  Contract contract;
+  contract.reports_closed = true;
+  ReferenceQueue queue(contract, 2, 1, 4);
+  const auto closed = [&queue] {
+    return queue.nothing_received(0, Outcome::closed, ReferenceQueue::Waiting::not_at_all);
+  };
+  queue.producer_closed();
+  EXPECT_NE(closed(), "");
+  queue.producer_closed();
+  EXPECT_EQ(closed(), "");
+}
+
 class ModelProperty : public ::testing::TestWithParam<std::string> {
  protected:
   ModelProperty() : directory_(::testing::TempDir() + "modelXXXXXX") {
