@@ -16,6 +16,7 @@
 #include "stress/bench/bench.h"
 #include "stress/hand_over.h"
 #include "stress/nearest.h"
+#include "stress/report_verb.h"
 #include "stress/settings.h"
 #include "stress/terminal.h"
 #include "stress/verbs.h"
@@ -82,6 +83,7 @@ struct Parsed {
   Selection selection;
   std::string path;
   std::vector<std::string> folders;
+  ReportRequest report;
   std::string config;
   Clean clean = Clean::no;
 };
@@ -103,6 +105,7 @@ class Parser {
     add_doctor();
     add_score();
     add_merge();
+    add_report();
     worker_ = app_.add_subcommand("worker", "")->group("");  // started by `run --launch exec` only
   }
 
@@ -169,13 +172,15 @@ class Parser {
   void add_doctor();
   void add_score();
   void add_merge();
+  void add_report();
 
   CLI::App app_;
   Parsed parsed_;
   const ControlledVerbs controlled_;
   CLI::App *run_ = nullptr, *explore_ = nullptr, *regress_ = nullptr, *list_ = nullptr,
            *replay_ = nullptr, *recheck_ = nullptr, *explain_ = nullptr, *doctor_ = nullptr,
-           *score_ = nullptr, *merge_ = nullptr, *shrink_ = nullptr, *worker_ = nullptr;
+           *score_ = nullptr, *merge_ = nullptr, *shrink_ = nullptr, *report_ = nullptr,
+           *worker_ = nullptr;
 };
 
 void Parser::add_run() {
@@ -331,6 +336,23 @@ void Parser::add_merge() {
       "when the folders are not of one campaign.");
 }
 
+void Parser::add_report() {
+  report_ = add_verb("report", "Make the page of one night of ci/nightly");
+  ReportRequest& report = parsed_.report;
+  report_->add_option("night", report.folder, "the night's folder")->required()->type_name("NIGHT");
+  const auto text = [&](const char* name, std::string* value, const char* type, const char* help) {
+    report_->add_option(name, *value, help)->type_name(type)->group("Output");
+  };
+  text("--out", &report.out, "DIR", "where report.md and report.html go [into the night's folder]");
+  text("--history", &report.history, "FILE", "earlier nights: read, and this one is added");
+  text("--step-summary", &report.step_summary, "FILE", "append the Markdown to it, at most 1 MB");
+  report_->add_flag("--annotate", report.annotate, "print ::error lines for GitHub Actions")
+      ->group("Output");
+  report_->add_flag("--unrated", report.unrated, "print the failures without a hit rate, and end")
+      ->group("Output");
+  report_->footer("Exit codes: of the night's worst verdict, as of run.");
+}
+
 std::string Parser::names_of_verbs() const {
   std::string names;
   for (const CLI::App* verb : app_.get_subcommands({})) {
@@ -397,6 +419,7 @@ ExitCode Parser::run_verb(char** argv) {
   if (verb == run_) return run_campaign(settings, parsed_.selection);
   if (verb == score_) return score(settings, parsed_.selection);
   if (verb == merge_) return merge(settings, parsed_.folders);
+  if (verb == report_) return report_night(parsed_.report);
   if (verb == list_) return list_transports(settings, parsed_.selection);
   if (verb == explore_) {
     return controlled_.explore ? controlled_.explore(settings, parsed_.selection) : hand_over(argv);

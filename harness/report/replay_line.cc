@@ -1,7 +1,6 @@
 #include "harness/report/replay_line.h"
 
 namespace ipctorture {
-namespace {
 
 std::string shell_word(std::string_view text) {
   constexpr std::string_view plain =
@@ -19,8 +18,6 @@ std::string shell_word(std::string_view text) {
   }
   return quoted + "'";
 }
-
-}  // namespace
 
 std::string replay_line(std::string_view program, std::string_view bundle) {
   return shell_word(program) + " replay " + shell_word(bundle);

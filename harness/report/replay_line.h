@@ -13,4 +13,7 @@ std::string replay_line(std::string_view program, std::string_view bundle);
 // ("pipe --seed g1:c0ffee --case 17").
 std::string rerun_line(std::string_view program, std::string_view flags);
 
+// One word, quoted where a POSIX shell would take it apart.
+std::string shell_word(std::string_view text);
+
 }  // namespace ipctorture
