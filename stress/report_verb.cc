@@ -199,7 +199,8 @@ ExitCode exit_code_of(const Night& night) {
     const bool by_hand = night.frame.ended_by == "SIGINT";
     code = graver(code, by_hand ? ExitCode::interrupted : ExitCode::terminated);
   }
-  if (night.steps.empty()) code = graver(code, ExitCode::harness_failed);
+  if (night.steps.empty() && night.frame.ended_by.empty())
+    code = graver(code, ExitCode::harness_failed);
   return code;
 }
 

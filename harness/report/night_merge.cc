@@ -135,7 +135,7 @@ NightFigures figures_of(const Night& night, int exit_code) {
                        .commit = night.frame.commit,
                        .exit_code = exit_code};
   for (const NightStep& step : night.steps) {
-    figures.used_s += step.used_s;
+    if (step.engine != "checks") figures.used_s += step.used_s;
     for (const NightCell& cell : step.cells) {
       figures.scenarios += cell.scenarios;
       figures.schedules += cell.schedules;

@@ -144,7 +144,7 @@ void read_score_line(const Json& json, NightStep* step) {
     const auto caught = [](const Json& run) { return run.is_object() && flag_in(run, "caught"); };
     if (std::ranges::any_of(runs, caught)) {
       ++step->score.caught;
-    } else {
+    } else if (step->sanitizer == "plain" && step->exit_code == 1) {  // else nobody promises it
       add_sighting({.transport = bug,
                     .fingerprint = "score/missed",
                     .what = "the planted bug was not caught in the time that there was",
@@ -210,6 +210,7 @@ NightStep read_night_step(const StepFiles& files) {
   const Json json = parse_object(files.step);
   if (!json.is_object()) {
     step.why = "step.json is missing or makes no sense";
+    read_results(files.results, &step);
     return step;
   }
   step.engine = line_in(json, "engine");
