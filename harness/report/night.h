@@ -67,6 +67,7 @@ struct NightStep {
   std::string sanitizer;  // plain, asan, tsan
   std::string program;    // path of what ran
   std::string target;     // of a fuzz step
+  std::string started;    // "2026-01-31T02:00:00Z"
   std::string why;        // it did not run, or did not end well
   StepState state = StepState::running;
   bool superseded = false;  // interrupted, and begun again later

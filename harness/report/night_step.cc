@@ -73,6 +73,19 @@ NightSighting sighting_in(const Json& json, const std::string& transport) {
           .again = line_in(json, "again")};
 }
 
+// A promise that had no occasion, or whose occasions proved nothing.
+std::string doubt_in(const Json& json) {
+  const auto promises = json.find("promises");
+  if (promises == json.end() || !promises->is_array()) return {};
+  for (const Json& promise : *promises) {
+    if (!promise.is_object() || text_in(promise, "verdict") != "inconclusive") continue;
+    const std::string what = text_in(promise, "what");
+    return night_text(text_in(promise, "promise") + ": " +
+                      (what.empty() ? "not every term had an occasion" : what));
+  }
+  return {};
+}
+
 void add_cell(const Json& json, NightStep* step) {
   if (step->cells.size() >= cells_max) {
     ++step->unread;
@@ -86,6 +99,7 @@ void add_cell(const Json& json, NightStep* step) {
     const bool useful = cell.verdict != Verdict::pass && cell.verdict != Verdict::violation;
     if (useful && cell.why.empty()) cell.why = line_in(json, reason);
   }
+  if (cell.verdict == Verdict::inconclusive && cell.why.empty()) cell.why = doubt_in(json);
   step->cells.push_back(std::move(cell));
 }
 
@@ -217,6 +231,7 @@ NightStep read_night_step(const StepFiles& files) {
   step.sanitizer = line_in(json, "sanitizer");
   step.program = line_in(json, "program");
   step.target = line_in(json, "target");
+  step.started = line_in(json, "started");
   step.why = line_in(json, "why");
   step.state = state_of(text_in(json, "state"));
   step.superseded = flag_in(json, "superseded");
