@@ -145,6 +145,8 @@ Night read_night(const ReportRequest& request, const std::string& history) {
       steps.push_back(read_step(request.folder, name));
     }
   }
+  std::ranges::sort(steps, {},
+                    [](const NightStep& step) { return std::pair(step.started, step.name); });
   std::uint64_t unread = 0;
   auto earlier = read_history(history, &unread);
   Night night = merge_night(std::move(frame), std::move(steps), std::move(earlier));

@@ -79,6 +79,13 @@ std::string budget_text(const Night& night) {
                             minutes(night.frame.rating_s));
 }
 
+std::string step_result(const NightStep& step) {
+  if (step.state == StepState::not_run) return "not run";
+  if (step.state == StepState::interrupted) return "interrupted";
+  if (step.state == StepState::running) return "broken off";
+  return std::string(night_verdict(step.exit_code));
+}
+
 void add_failures(const Night& night, Page* page) {
   page->heading(2, "Failures");
   if (night.failures.empty()) {
@@ -146,13 +153,6 @@ void add_troubles(const Night& night, Page* page) {
   page->table({"step", "what"}, std::move(rows));
 }
 
-std::string step_result(const NightStep& step) {
-  if (step.state == StepState::not_run) return "not run";
-  if (step.state == StepState::interrupted) return "interrupted";
-  if (step.state == StepState::running) return "broken off";
-  return std::string(night_verdict(step.exit_code));
-}
-
 void add_steps(const Night& night, Page* page) {
   page->heading(2, "Steps");
   Rows rows;
@@ -212,9 +212,9 @@ void add_fuzz(const Night& night, Page* page) {
     if (!step.fuzz) continue;
     const bool found = !step.sightings.empty();
     rows.push_back({{step.target},
-                    {step_trouble(step).empty() && !found ? "pass"
-                     : found                              ? "VIOLATION"
-                                                          : "no",
+                    {found                        ? "VIOLATION"
+                     : step_trouble(step).empty() ? "pass"
+                                                  : step_result(step),
                      found                        ? Tone::bad
                      : step_trouble(step).empty() ? Tone::good
                                                   : Tone::doubtful},
@@ -389,9 +389,9 @@ Page night_page(const Night& night, int exit_code) {
   const auto news = std::ranges::count_if(night.failures, [](const NightFailure& failure) {
     return failure.is_new && !failure.best.known;
   });
-  page.paragraph(fmt::format("Commit {}, begun on {}. {} failures, {} of them new. {}.",
-                             frame.commit, frame.date, night.failures.size(), news,
-                             budget_text(night)));
+  page.paragraph(fmt::format("Commit {}, begun on {}. {} failure{}, {} of them new. {}.",
+                             frame.commit, frame.date, night.failures.size(),
+                             night.failures.size() == 1 ? "" : "s", news, budget_text(night)));
   if (!frame.ended_by.empty()) {
     page.paragraph(
         fmt::format("Interrupted by {}: what follows is complete until then. "
