@@ -22,10 +22,14 @@ disk_is_full() {
   rm -f "$out/.ballast"
 }
 
-# write_file FILE: standard input, in one step; a full disk leaves the old one.
+# write_file FILE: standard input, in one step; on a full disk in the ballast's place, else the old one stays.
 write_file() {
-  if cat >"$1.tmp" && mv -f "$1.tmp" "$1"; then return; fi
-  rm -f "$1.tmp" "$out/.ballast"
+  local text
+  text=$(cat)
+  if printf '%s\n' "$text" >"$1.tmp" && mv -f "$1.tmp" "$1"; then return; fi 2>/dev/null
+  rm -f "$out/.ballast"
+  if printf '%s\n' "$text" >"$1.tmp" && mv -f "$1.tmp" "$1"; then return; fi
+  rm -f "$1.tmp"
   echo "ci/nightly: $1 could not be written" >&2
   return 1
 }
