@@ -103,7 +103,9 @@ void add_failures(const Night& night, Page* page) {
                     {joined(failure.sanitizers)},
                     {first_text(failure), failure.is_new ? Tone::bad : Tone::plain},
                     {rate_text(failure)},
-                    {failure.shrunk.empty() ? "no" : "yes"},
+                    {failure.best.exact       ? "by explore"
+                     : failure.shrunk.empty() ? "no"
+                                              : "yes"},
                     {replay_command(failure), Tone::code},
                     {failure.best.bundle, Tone::code}});
   }
