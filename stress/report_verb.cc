@@ -68,8 +68,13 @@ NightStep read_step(const std::string& night, const std::string& name) {
   return step;
 }
 
-std::string read_history_file(const std::string& path) {
-  if (path.empty()) return {};
+// Beside the nights, where nobody says otherwise.
+std::string history_beside(const std::string& night) {
+  std::error_code ignored;
+  return (fs::weakly_canonical(night, ignored).parent_path() / "history.jsonl").string();
+}
+
+std::string read_history_file(const std::string& path, std::string* trouble) {
   const fs::path file(path);
   const std::string folder = file.has_parent_path() ? file.parent_path().string() : ".";
   std::error_code ignored;
@@ -77,7 +82,8 @@ std::string read_history_file(const std::string& path) {
   try {
     return FolderReader(folder).read(file.filename(), history_bytes_max);
   } catch (const std::runtime_error& error) {
-    throw UsageError(error.what());
+    *trouble = error.what();
+    return {};
   }
 }
 
@@ -207,8 +213,11 @@ ExitCode exit_code_of(const Night& night) {
 }
 
 ExitCode report_night(const ReportRequest& request) {
-  const std::string history = read_history_file(request.history);
-  const Night night = read_night(request, history);
+  std::string trouble;
+  const std::string history = read_history_file(
+      request.history.empty() ? history_beside(request.folder) : request.history, &trouble);
+  Night night = read_night(request, history);
+  if (!trouble.empty()) night.frame.notes.push_back(night_text("earlier nights: " + trouble));
   if (request.unrated) {
     tell_unrated(night);
     return ExitCode::pass;
@@ -225,7 +234,7 @@ ExitCode report_night(const ReportRequest& request) {
     if (!request.step_summary.empty()) {
       append_to(request.step_summary, page.markdown(step_summary_bytes_max));
     }
-    if (!request.history.empty()) {
+    if (!request.history.empty() && trouble.empty()) {
       replace_file(request.history, add_to_history(history, figures_of(night, number)));
     }
     if (!request.annotate) print_result(fmt::format("page: {}/report.html\n", out));
