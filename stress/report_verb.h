@@ -11,9 +11,11 @@ namespace ipctorture {
 struct Night;
 
 struct ReportRequest {
-  std::string folder;   // of the night
-  std::string out;      // where the pages go; empty: into the folder
-  std::string history;  // file of earlier nights, read and given this night's line; empty: none
+  std::string folder;  // of the night
+  std::string out;     // where the pages go; empty: into the folder
+  // File of earlier nights, read and given this night's line; empty: history.jsonl beside the
+  // folder is read, if it is there, and stays as it is.
+  std::string history;
   std::string step_summary;  // file to append the Markdown to, at most 1 MB; empty: none
   bool annotate = false;     // print "::error" lines for GitHub instead of the digest
   bool unrated = false;      // print the failures whose hit rate is not measured, and end

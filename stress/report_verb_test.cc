@@ -93,6 +93,27 @@ TEST_F(Report, ALinkInTheFolderLeadsNowhere) {
   EXPECT_EQ(read("night/report.md").find("secret"), std::string::npos);
 }
 
+TEST_F(Report, EarlierNightsStandBesideTheFolder) {
+  write("night/run/step.json",
+        R"({"engine":"run","sanitizer":"plain","state":"finished","exit_code":0})");
+  const std::string earlier = history_line({.night = "2026-01-30"});
+  write("history.jsonl", earlier);
+  EXPECT_EQ(report_night({.folder = path("night")}), ExitCode::pass);
+  EXPECT_THAT(read("night/report.md"), HasSubstr("2026-01-30"));
+  EXPECT_EQ(read("history.jsonl"), earlier) << "only read";
+}
+
+// It might be somebody else's file.
+TEST_F(Report, AHistoryThatIsALinkIsNeitherReadNorReplaced) {
+  write("night/run/step.json", R"({"engine":"run","state":"finished","exit_code":0})");
+  write("theirs", history_line({.night = "2026-01-30"}));
+  fs::create_symlink(path("theirs"), path("history.jsonl"));
+  EXPECT_EQ(report_night({.folder = path("night"), .history = path("history.jsonl")}),
+            ExitCode::pass);
+  EXPECT_THAT(read("night/report.md"), HasSubstr("is a symbolic link"));
+  EXPECT_TRUE(fs::is_symlink(path("history.jsonl")));
+}
+
 TEST_F(Report, WhatCannotBeWrittenIsPrintedAndFails) {
   write("night/run/step.json", R"({"engine":"run","state":"finished","exit_code":0})");
   write("file", "");
