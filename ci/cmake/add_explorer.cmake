@@ -9,7 +9,8 @@ set(ipctorture_controlled_options
   -fsanitize=thread -fno-builtin -fno-omit-frame-pointer -fvisibility=hidden -fPIC -fno-plt
   "$<$<CXX_COMPILER_ID:Clang>:SHELL:-mllvm -tsan-instrument-func-entry-exit=0>"
   "$<$<CXX_COMPILER_ID:GNU>:--param=tsan-instrument-func-entry-exit=0>"
-  "$<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>")  # our runtime knows fences
+  "$<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>"  # our runtime knows fences
+  ${ipctorture_coverage})
 
 # ipctorture_add_instrumented(NAME BORDER SOURCES... LINK library...): the shared object alone; BORDER is the pattern
 # of the symbols that it shows.
@@ -41,6 +42,9 @@ function(ipctorture_add_explorer name)
   target_link_libraries(${name} PRIVATE ipctorture::explore_main
     # All of it: nobody but the shared object refers to what it interposes.
     "$<LINK_LIBRARY:WHOLE_ARCHIVE,ipctorture::schedule>" ${name}-sut ${CMAKE_DL_LIBS})
+  if(ipctorture_coverage)
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)  # coverage is counted by a fuzzer's runtime alone
+  endif()
   target_link_options(${name} PRIVATE -rdynamic)  # libraries of the transport bind to our calls too
   foreach(target ${name} ${name}-sut)
     set_target_properties(${target} PROPERTIES BUILD_RPATH "$ORIGIN" INSTALL_RPATH "$ORIGIN"

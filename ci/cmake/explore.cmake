@@ -1,6 +1,6 @@
 # The controlled engine in this tree: what the instrumented side consists of, and the executable ipctorture-explore.
 # docs/controlled-execution.md says why there are two sides; add_explorer.cmake builds both, here and outside.
-if(IPCTORTURE_SANITIZE OR IPCTORTURE_FUZZ)
+if(IPCTORTURE_SANITIZE)
   return()  # another runtime has the same names
 endif()
 include(ci/cmake/add_explorer.cmake)

@@ -82,15 +82,7 @@ class Portfolio {
     return s;
   }
 
-  Scenario with_deadlines(Scenario s) const {
-    const DeadlineMix mix{
-        .now_permille = static_cast<std::uint16_t>(contract_.deadline_now ? 300 : 0),
-        .at_permille = static_cast<std::uint16_t>(contract_.deadline_at ? 300 : 0),
-        .at_us = 5'000'000};
-    s.send_deadlines = s.receive_deadlines = mix;
-    return s;
-  }
-
+  Scenario with_deadlines(Scenario s) const { return timed(std::move(s), contract_); }
   // One place, counters about to wrap, sizes from the least to several cache lines.
   Scenario at_the_edges(Scenario s) const {
     s.capacity = 1;
@@ -238,6 +230,14 @@ class Portfolio {
 };
 
 }  // namespace
+
+Scenario timed(Scenario s, const Contract& contract) {
+  const DeadlineMix mix{.now_permille = static_cast<std::uint16_t>(contract.deadline_now ? 300 : 0),
+                        .at_permille = static_cast<std::uint16_t>(contract.deadline_at ? 300 : 0),
+                        .at_us = 5'000'000};
+  s.send_deadlines = s.receive_deadlines = mix;
+  return s;
+}
 
 std::vector<Trial> portfolio(std::string_view transport, const Contract& contract,
                              std::uint64_t seed) {

@@ -44,6 +44,9 @@ struct Trial {
 std::vector<Trial> portfolio(std::string_view transport, const Contract& contract,
                              std::uint64_t seed);
 
+// The scenario with every kind of deadline that the contract has.
+Scenario timed(Scenario s, const Contract& contract);
+
 // The contract with room for the successors of killed lanes: what scenario_faults is asked with.
 Contract with_successors(const Contract& contract);
 

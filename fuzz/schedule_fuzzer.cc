@@ -1,0 +1,166 @@
+// libFuzzer: schedules of one transport under the controlled engine, with every oracle. An input is
+// a small scenario and the departures from its default schedule
+// (harness/schedule/schedule_input.h): who runs, what fails, what a hostile peer writes.
+//
+//   build/fuzz-plain/fuzz_schedule --transport=shm_ring CORPUS -max_total_time=60
+//
+// Lanes are fibers where the contract lets endpoints share an address space, else processes. What
+// the fuzzer sees: the coverage of the transport's code, and which points of two lanes followed
+// each other. A violation ends the fuzzer with its fingerprint; the input becomes a bundle by
+// `ipctorture explore --input FILE`. An input of another transport or of another version is left
+// out, the latter with a word. Run: ci/fuzz schedule
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "fuzz/schedule_mutator.h"
+#include "harness/explore_scenario.h"
+#include "harness/launch/run_directory.h"
+#include "harness/scenario/options.h"
+#include "harness/schedule/schedule_input.h"
+#include "harness/schedule/sut.h"
+
+namespace {
+
+using namespace ipctorture;
+using schedule::Ending;
+
+constexpr std::size_t features = 1u << 14;
+// libFuzzer reads these beside the coverage, and makes them zero before each input.
+[[gnu::section("__libfuzzer_extra_counters"), gnu::used]] std::uint8_t interleavings[features];
+
+class Target {
+ public:
+  explicit Target(const std::string& transport) : transport_(transport) {
+    std::array<const Registration*, 1024> all{};
+    const unsigned count = ipctorture_sut_registrations(all.data(), all.size());
+    for (unsigned i = 0; i < count && i < all.size(); ++i) {
+      if (transport == all[i]->name) registration_ = all[i];
+    }
+    if (registration_ == nullptr) {
+      std::fprintf(stderr, "schedule_fuzzer: no transport '%s'\n", transport.c_str());
+      std::exit(64);
+    }
+    backend_ = registration_->contract.may_share_address_space ? schedule::Backend::fibers
+                                                               : schedule::Backend::processes;
+  }
+  const std::string& transport() const { return transport_; }
+
+  // 0: taken into the corpus when it is new; -1: never.
+  int run(std::span<const std::byte> bytes) {
+    schedule::ScheduleInput input;
+    try {
+      input = schedule::schedule_input_from_bytes(bytes);
+    } catch (const std::invalid_argument& refused) {
+      if (!told_ && std::string_view(refused.what()).find("version") != std::string_view::npos) {
+        std::fprintf(stderr, "schedule_fuzzer: left out: %s\n", refused.what());
+        told_ = true;
+      }
+      return -1;
+    }
+    if (input.transport != transport_) return -1;
+    if (session_ == nullptr || input.shape != shape_) begin(input);
+    schedule::Plan plan = trial_->plan();
+    plan.source = schedule::Source::keyed;
+    plan.keyed = std::move(input.departures);
+    const Ending ending = session_->run(plan);
+    note_interleaving();
+    if (ending == Ending::uncontrolled || ending == Ending::budget) return 0;
+    const Judgement* judgement = judge_->judge(*session_, ending);
+    const Finding* finding = judgement == nullptr ? nullptr : violation_of(*judgement);
+    if (finding == nullptr) return 0;
+    std::fprintf(stderr, "schedule_fuzzer: %s: %s: %s\n", transport_.c_str(),
+                 fingerprint(*finding).c_str(), finding->what.c_str());
+    session_.reset();  // leaves nothing behind
+    directory_.reset();
+    std::abort();
+  }
+
+ private:
+  void begin(const schedule::ScheduleInput& input) {
+    session_.reset();
+    if (!directory_) directory_.emplace();
+    shape_ = input.shape;
+    trial_ = trial_of(input, registration_->contract, backend_);
+    std::vector<Options> options;
+    for (unsigned channel = 0; channel < trial_->scenario.channels(); ++channel) {
+      options.push_back(
+          make_options(trial_->scenario, registration_->contract, channel, directory_->path()));
+    }
+    judge_ = std::make_unique<ScheduleJudge>(trial_->scenario, registration_->contract);
+    session_ = std::make_unique<schedule::Session>(trial_->scenario, *registration_, backend_,
+                                                   std::move(options));
+    if (const std::string why = session_->unsupported(); !why.empty()) {
+      std::fprintf(stderr, "schedule_fuzzer: %s cannot run here: %s\n", transport_.c_str(),
+                   why.c_str());
+      std::exit(69);
+    }
+  }
+
+  // Where one lane took over from another.
+  void note_interleaving() const {
+    const schedule::Control& state = session_->state();
+    const std::uint32_t last = std::min(state.step, schedule::trace_max - 1);
+    for (std::uint32_t step = 2; step <= last; ++step) {
+      const schedule::Step &before = state.trace[step - 1], &now = state.trace[step];
+      if (before.lane == now.lane) continue;
+      const std::uint32_t from = before.key ^ static_cast<std::uint32_t>(before.point) << 24;
+      const std::uint32_t to = now.key ^ static_cast<std::uint32_t>(now.point) << 24;
+      const std::uint32_t hash = (from * 31 + to) * 0x9e3779b1u;
+      ++interleavings[hash >> 18];
+    }
+  }
+
+  const std::string transport_;
+  const Registration* registration_ = nullptr;
+  schedule::Backend backend_{};
+  std::optional<RunDirectory> directory_;
+  schedule::Shape shape_;
+  std::optional<schedule::Trial> trial_;
+  std::unique_ptr<ScheduleJudge> judge_;
+  std::unique_ptr<schedule::Session> session_;
+  bool told_ = false;
+};
+
+std::unique_ptr<Target> target;
+
+}  // namespace
+
+extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
+  constexpr std::string_view flag = "--transport=";
+  std::string transport = "shm_ring";
+  if (const char* set = std::getenv("IPCTORTURE_FUZZ_TRANSPORT"); set != nullptr) transport = set;
+  static std::vector<char*> words;
+  for (int i = 0; i < *argc; ++i) {
+    const std::string_view word = (*argv)[i];
+    if (word.starts_with(flag)) {
+      transport = word.substr(flag.size());
+    } else {
+      words.push_back((*argv)[i]);
+    }
+  }
+  static char no_thread[] = "-rss_limit_mb=0";  // its watch would be a thread, and we fork
+  words.insert(words.begin() + 1, no_thread);
+  *argc = static_cast<int>(words.size());
+  words.push_back(nullptr);
+  *argv = words.data();
+  target = std::make_unique<Target>(transport);
+  return 0;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return target->run(std::as_bytes(std::span(data, size)));
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t size_max, unsigned seed) {
+  return ipctorture::mutate_schedule({data, size_max}, size, target->transport(), seed);
+}
