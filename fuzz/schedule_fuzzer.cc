@@ -148,11 +148,14 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     }
   }
   static char no_thread[] = "-rss_limit_mb=0";  // its watch would be a thread, and we fork
-  words.insert(words.begin() + 1, no_thread);
+  static char stay[] = "-mutate_depth=50";      // another shape costs a session of its own
+  words.insert(words.begin() + 1, {no_thread, stay});
   *argc = static_cast<int>(words.size());
   words.push_back(nullptr);
   *argv = words.data();
   target = std::make_unique<Target>(transport);
+  // Before the destructors of static objects, which a session needs.
+  std::atexit([] { target.reset(); });
   return 0;
 }
 

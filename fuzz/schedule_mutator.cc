@@ -36,7 +36,7 @@ class ScheduleEditor {
       case 6:
         return copy();
       default:
-        if (draw(4) == 0) return reshape();
+        if (draw(16) == 0) return reshape();
         return add();
     }
   }
