@@ -54,7 +54,7 @@ class ScheduleEditor {
     if (kind == 0) departure.change = Change::time_out;
     if (kind <= 3 && kind > 0 && input_.shape.flags != 0) {
       departure.change = Change::answer;
-      departure.value = static_cast<std::uint8_t>(draw(6));
+      departure.value = static_cast<std::uint8_t>(draw(draw(2) == 0 ? 6 : 256));
     }
     return departure;
   }

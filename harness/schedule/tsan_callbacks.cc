@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "harness/schedule/arena.h"
+#include "harness/schedule/hostile_peer.h"
 #include "harness/schedule/interpose.h"
 #include "harness/schedule/lane_heap.h"
 #include "harness/schedule/scheduler.h"
@@ -35,29 +36,6 @@ using Order = int;
   if (!touch_unbacked(key, bytes) || !control->shortages || !control->can_kill) return;
   if (ask(Question::unbacked, 2, pc) == 0) return;
   raw_call(SYS_tgkill, raw_call(SYS_getpid), raw_call(SYS_gettid), SIGBUS);
-}
-
-// What a peer that means ill may write over what this load is about to read: the largest value, one
-// more, none, and a change of sign. The page may be mapped for reading only.
-[[gnu::noinline]] void alter(const void* address, std::size_t bytes, const void* pc) {
-  constexpr unsigned alterations_max = 3, values = 4;
-  Control& c = *control;
-  if (c.alterations == alterations_max) return;
-  const unsigned answer = ask(Question::hostile, values + 1, pc);
-  if (answer == 0) return;
-  ++c.alterations;
-  const std::size_t width = std::min<std::size_t>(bytes, 8);
-  std::uint64_t word = 0;
-  std::memcpy(&word, address, width);
-  const std::uint64_t changed[values] = {UINT64_MAX, word + 1, 0,
-                                         word ^ std::uint64_t{1} << (8 * width - 1)};
-  word = changed[answer - 1];
-  note_value(word);
-  const auto page = reinterpret_cast<std::uintptr_t>(address) / page_bytes * page_bytes;
-  if (raw_call(SYS_mprotect, static_cast<long>(page), page_bytes, PROT_READ | PROT_WRITE) != 0) {
-    return;  // nobody can write it
-  }
-  std::memcpy(const_cast<void*>(address), &word, width);
 }
 
 std::uint64_t key_of(const void* address, std::size_t bytes, const void* pc) {
