@@ -4,10 +4,11 @@
 //
 //   build/fuzz-plain/fuzz_schedule --transport=shm_ring CORPUS -max_total_time=60
 //
-// Lanes are fibers where the contract lets endpoints share an address space, else processes. What
+// Lanes are fibers where the contract lets endpoints share an address space, else (and with
+// --backend=processes) processes; peers die and come late in processes alone. What
 // the fuzzer sees: the coverage of the transport's code, and which points of two lanes followed
 // each other. A violation ends the fuzzer with its fingerprint; the input becomes a bundle by
-// `ipctorture explore --input FILE`. An input of another transport or of another version is left
+// `ipctorture bundle FILE`. An input of another transport or of another version is left
 // out, the latter with a word. Run: ci/fuzz schedule
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,7 +40,7 @@ constexpr std::size_t features = 1u << 14;
 
 class Target {
  public:
-  explicit Target(const std::string& transport) : transport_(transport) {
+  Target(const std::string& transport, bool in_processes) : transport_(transport) {
     std::array<const Registration*, 1024> all{};
     const unsigned count = ipctorture_sut_registrations(all.data(), all.size());
     for (unsigned i = 0; i < count && i < all.size(); ++i) {
@@ -49,10 +50,11 @@ class Target {
       std::fprintf(stderr, "schedule_fuzzer: no transport '%s'\n", transport.c_str());
       std::exit(64);
     }
-    backend_ = registration_->contract.may_share_address_space ? schedule::Backend::fibers
-                                                               : schedule::Backend::processes;
+    const bool fibers = registration_->contract.may_share_address_space && !in_processes;
+    backend_ = fibers ? schedule::Backend::fibers : schedule::Backend::processes;
   }
   const std::string& transport() const { return transport_; }
+  bool in_processes() const { return backend_ == schedule::Backend::processes; }
 
   // 0: taken into the corpus when it is new; -1: never.
   int run(std::span<const std::byte> bytes) {
@@ -67,10 +69,15 @@ class Target {
       return -1;
     }
     if (input.transport != transport_) return -1;
-    if (session_ == nullptr || input.shape != shape_) begin(input);
+    if (session_ == nullptr || input.shape != shape_) {
+      schedule::Trial trial = trial_of(input, registration_->contract, backend_);
+      if (trial.backend != backend_) return -1;
+      shape_ = input.shape;
+      begin(std::move(trial));
+    }
     schedule::Plan plan = trial_->plan();
     plan.source = schedule::Source::keyed;
-    plan.keyed = std::move(input.departures);
+    plan.keyed = departures_of(input, *trial_);
     const Ending ending = session_->run(plan);
     note_interleaving();
     if (ending == Ending::uncontrolled || ending == Ending::budget) return 0;
@@ -85,11 +92,10 @@ class Target {
   }
 
  private:
-  void begin(const schedule::ScheduleInput& input) {
+  void begin(schedule::Trial trial) {
     session_.reset();
     if (!directory_) directory_.emplace();
-    shape_ = input.shape;
-    trial_ = trial_of(input, registration_->contract, backend_);
+    trial_ = std::move(trial);
     std::vector<Options> options;
     for (unsigned channel = 0; channel < trial_->scenario.channels(); ++channel) {
       options.push_back(
@@ -97,7 +103,7 @@ class Target {
     }
     judge_ = std::make_unique<ScheduleJudge>(trial_->scenario, registration_->contract);
     session_ = std::make_unique<schedule::Session>(trial_->scenario, *registration_, backend_,
-                                                   std::move(options));
+                                                   std::move(options), trial_->late_lanes);
     if (const std::string why = session_->unsupported(); !why.empty()) {
       std::fprintf(stderr, "schedule_fuzzer: %s cannot run here: %s\n", transport_.c_str(),
                    why.c_str());
@@ -135,7 +141,8 @@ std::unique_ptr<Target> target;
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  constexpr std::string_view flag = "--transport=";
+  constexpr std::string_view flag = "--transport=", processes = "--backend=processes";
+  bool in_processes = false;
   std::string transport = "shm_ring";
   if (const char* set = std::getenv("IPCTORTURE_FUZZ_TRANSPORT"); set != nullptr) transport = set;
   static std::vector<char*> words;
@@ -143,6 +150,8 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     const std::string_view word = (*argv)[i];
     if (word.starts_with(flag)) {
       transport = word.substr(flag.size());
+    } else if (word == processes) {
+      in_processes = true;
     } else {
       words.push_back((*argv)[i]);
     }
@@ -153,7 +162,7 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   *argc = static_cast<int>(words.size());
   words.push_back(nullptr);
   *argv = words.data();
-  target = std::make_unique<Target>(transport);
+  target = std::make_unique<Target>(transport, in_processes);
   // Before the destructors of static objects, which a session needs.
   std::atexit([] { target.reset(); });
   return 0;
@@ -165,5 +174,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t size_max, unsigned seed) {
-  return ipctorture::mutate_schedule({data, size_max}, size, target->transport(), seed);
+  return ipctorture::mutate_schedule({data, size_max}, size, target->transport(),
+                                     target->in_processes(), seed);
 }

@@ -5,6 +5,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "harness/scenario/fuzz_input_header.h"
 #include "harness/schedule/schedule_input.h"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t size_max);
@@ -20,7 +21,8 @@ constexpr unsigned stacked_max = 4, steps_usual = 160;
 
 class ScheduleEditor {
  public:
-  ScheduleEditor(ScheduleInput& input, unsigned seed) : input_(input), random_(seed) {}
+  ScheduleEditor(ScheduleInput& input, bool processes, unsigned seed)
+      : input_(input), processes_(processes), random_(seed) {}
 
   void apply() {
     switch (draw(8)) {
@@ -52,7 +54,8 @@ class ScheduleEditor {
                         .value = static_cast<std::uint8_t>(draw(lanes()))};
     const unsigned kind = draw(8);
     if (kind == 0) departure.change = Change::time_out;
-    if (kind <= 3 && kind > 0 && input_.shape.flags != 0) {
+    if (kind == 1 && input_.shape.peers != 0) departure.change = Change::kill;
+    if (kind >= 2 && kind <= 4 && input_.shape.extra != 0) {
       departure.change = Change::answer;
       departure.value = static_cast<std::uint8_t>(draw(draw(2) == 0 ? 6 : 256));
     }
@@ -99,25 +102,28 @@ class ScheduleEditor {
   }
   void reshape() {
     auto& shape = input_.shape;
-    switch (draw(5)) {
+    const auto one = [this](unsigned bound) { return static_cast<std::uint8_t>(draw(bound)); };
+    switch (draw(8)) {
       case 0:
-        shape.producers = static_cast<std::uint8_t>(1 + draw(3));
-        break;
+        return void(shape.producers = 1 + one(3));
       case 1:
-        shape.consumers = static_cast<std::uint8_t>(1 + draw(3));
-        break;
+        return void(shape.consumers = 1 + one(3));
       case 2:
-        shape.messages = static_cast<std::uint8_t>(1 + draw(8));
-        break;
+        return void(shape.messages = 1 + one(8));
       case 3:
-        shape.sizes = static_cast<std::uint8_t>(draw(6));
-        break;
+        return void(shape.sizes = one(6));
+      case 4:
+      case 5:
+        return void(shape.extra = one(schedule::extra_count));
+      case 6:
+        return void(shape.peers = processes_ ? one(schedule::peers_count) : 0);
       default:
-        shape.flags ^= static_cast<std::uint8_t>(1u << draw(6));
+        shape.flags ^= 1 + one(2);
     }
   }
 
   ScheduleInput& input_;
+  const bool processes_;
   std::minstd_rand random_;
 };
 
@@ -134,9 +140,9 @@ ScheduleInput input_from(std::span<const std::uint8_t> bytes, const std::string&
 }  // namespace
 
 std::size_t mutate_schedule(std::span<std::uint8_t> bytes, std::size_t size,
-                            const std::string& transport, unsigned seed) {
+                            const std::string& transport, bool processes, unsigned seed) {
   ScheduleInput input = input_from(bytes.first(size), transport);
-  ScheduleEditor editor(input, seed);
+  ScheduleEditor editor(input, processes, seed);
   const bool blind = editor.draw(2) == 0 && !input.departures.empty();
   if (!blind) {
     for (unsigned left = 1 + editor.draw(stacked_max); left > 0; --left) editor.apply();
@@ -145,7 +151,7 @@ std::size_t mutate_schedule(std::span<std::uint8_t> bytes, std::size_t size,
   if (made.size() > bytes.size()) return size;
   std::memcpy(bytes.data(), made.data(), made.size());
   if (!blind) return made.size();
-  constexpr std::size_t header = schedule::schedule_input_header_bytes;
+  constexpr std::size_t header = fuzz_input_header_bytes;
   return header +
          LLVMFuzzerMutate(bytes.data() + header, made.size() - header, bytes.size() - header);
 }

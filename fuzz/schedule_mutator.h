@@ -11,8 +11,8 @@
 namespace ipctorture {
 
 // In place; returns the new size, at most `room`. What is no schedule, or one of another transport,
-// becomes the default schedule of this one.
+// becomes the default schedule of this one. `processes`: lanes are such, and may die or come late.
 std::size_t mutate_schedule(std::span<std::uint8_t> bytes, std::size_t size,
-                            const std::string& transport, unsigned seed);
+                            const std::string& transport, bool processes, unsigned seed);
 
 }  // namespace ipctorture

@@ -11,9 +11,11 @@
 
 #include "harness/launch/exec_worker.h"
 #include "harness/report/presentable.h"
+#include "harness/scenario/fuzz_input_header.h"
 #include "harness/scenario/generate.h"
 #include "harness/transport/registry.h"
 #include "stress/bench/bench.h"
+#include "stress/fuzz_file.h"
 #include "stress/hand_over.h"
 #include "stress/nearest.h"
 #include "stress/report_verb.h"
@@ -180,7 +182,7 @@ class Parser {
   CLI::App *run_ = nullptr, *explore_ = nullptr, *regress_ = nullptr, *list_ = nullptr,
            *replay_ = nullptr, *recheck_ = nullptr, *explain_ = nullptr, *doctor_ = nullptr,
            *score_ = nullptr, *merge_ = nullptr, *shrink_ = nullptr, *report_ = nullptr,
-           *worker_ = nullptr;
+           *show_ = nullptr, *worker_ = nullptr;
 };
 
 void Parser::add_run() {
@@ -270,8 +272,8 @@ void Parser::add_on_bundles() {
       ->type_name("BUNDLE");
   setting(regress_, "time", "TIME", "for the search around the recorded schedule [10s]", "Budget");
   regress_->footer("Exit codes: 1 still broken, 0 not found again, 2 cannot be controlled.");
-  shrink_ = add_verb("shrink", "Make the scenario of a failure of run small");
-  shrink_->add_option("path", parsed_.path, "a bundle, or a scenario as JSON")
+  shrink_ = add_verb("shrink", "Make a failure of run, or of a fuzzer, small");
+  shrink_->add_option("path", parsed_.path, "a bundle, a scenario as JSON, or a fuzz input")
       ->required()
       ->type_name("BUNDLE");
   setting(shrink_, "time", "TIME", "for the search; 20 replays of what it found come on top [60s]",
@@ -279,8 +281,13 @@ void Parser::add_on_bundles() {
   toggle(shrink_, "quiet", "no progress", "Output");
   toggle(shrink_, "json", "one line of JSON instead of text", "Output");
   shrink_->footer(
-      "Writes a bundle of the small scenario beside the old one, BUNDLE-small; ^C leaves the\n"
+      "Writes a bundle of what is small beside the old one, BUNDLE-small; ^C leaves the\n"
       "smallest so far. Exit codes: 1 it still fails, 0 not reproduced, 2 all inconclusive.");
+  show_ = add_verb("show", "Say in words what a fuzz input does");
+  show_->add_option("path", parsed_.path, "of ci/fuzz: what it found or keeps")
+      ->required()
+      ->type_name("FILE");
+  toggle(show_, "json", "one line of JSON instead of text", "Output");
   recheck_ = add_verb("recheck", "Judge a bundle's recorded history again, running nothing");
   recheck_->add_option("path", parsed_.path, "a bundle")->required()->type_name("BUNDLE");
   toggle(recheck_, "json", "one line of JSON instead of text", "Output");
@@ -432,6 +439,16 @@ ExitCode Parser::run_verb(char** argv) {
                                        : hand_over(argv);
   }
   if (verb == replay_) return replay(settings, parsed_.path);
+  const bool on_schedule = fuzz_file_letter(parsed_.path) == schedule_input_letter;
+  if (verb == show_ && on_schedule) {
+    return controlled_.show_schedule ? controlled_.show_schedule(settings, parsed_.path)
+                                     : hand_over(argv);
+  }
+  if (verb == shrink_ && on_schedule) {
+    return controlled_.shrink_schedule ? controlled_.shrink_schedule(settings, parsed_.path)
+                                       : hand_over(argv);
+  }
+  if (verb == show_) return show_input(settings, parsed_.path);
   if (verb == shrink_) return shrink_failure(settings, parsed_.path);
   if (verb == recheck_) return recheck(settings, parsed_.path);
   if (verb == explain_) return explain_bundle(settings, parsed_.path);

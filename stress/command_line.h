@@ -17,6 +17,8 @@ struct ControlledVerbs {
   ExitCode (*explore)(const Settings&, const Selection&) = nullptr;
   ExitCode (*replay_schedule)(const Settings&, const std::string& path) = nullptr;
   ExitCode (*regress)(const Settings&, const std::string& path) = nullptr;
+  ExitCode (*show_schedule)(const Settings&, const std::string& path) = nullptr;
+  ExitCode (*shrink_schedule)(const Settings&, const std::string& path) = nullptr;
 };
 
 // Never throws; the answer is main's. Call it from a single-threaded main.

@@ -1,6 +1,7 @@
 #include "stress/failure_file.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "harness/report/bundle.h"
 #include "harness/report/environment.h"
 #include "harness/scenario/codec.h"
+#include "stress/fuzz_file.h"
 #include "stress/run_output.h"
 #include "stress/selection.h"
 #include "stress/settings.h"
@@ -76,12 +78,22 @@ FailureFile load_failure(const std::string& path) {
     }
     return again;
   }
+  if (const char kind = fuzz_file_letter(path); kind != 0) {
+    throw UsageError(fmt::format(
+        "{}: is a fuzz input of kind '{}', which this program does not know", path, kind));
+  }
   try {
     again.scenario = scenario_from_json(read_scenario_file(path));
   } catch (const std::invalid_argument& error) {
     throw UsageError(path + ": " + error.what());
   }
   return again;
+}
+
+std::string small_name(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  if (path.ends_with(".json")) path.resize(path.size() - 5);
+  return path.ends_with("-small") ? path : path + "-small";
 }
 
 void refuse_unless_runnable(const Scenario& scenario) {

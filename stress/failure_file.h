@@ -21,6 +21,9 @@ struct FailureFile {
 // Throws UsageError that begins with the path.
 FailureFile load_failure(const std::string& path);
 
+// Where what is made small of it goes: "out/pipe-order-late-small", beside what was given.
+std::string small_name(std::string path);
+
 // Throws UsageError: there is no such transport, or the scenario does not suit it.
 void refuse_unless_runnable(const Scenario& scenario);
 

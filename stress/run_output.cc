@@ -94,8 +94,9 @@ std::string bundle_name(std::string_view transport, const Finding& finding) {
   return finding.verdict == Verdict::violation ? name : name + "-inconclusive";
 }
 
-std::string write_bundle_beside(const std::string& wish, const ScenarioResult& result) {
-  BundleContent content = content_of(result, "", {});
+std::string write_bundle_beside(const std::string& wish, const ScenarioResult& result,
+                                const Schedule& schedule) {
+  BundleContent content = content_of(result, "", schedule);
   return write_under_free_name(wish, content);
 }
 

@@ -35,7 +35,8 @@ std::string bundle_name(std::string_view transport, const Finding& finding);
 
 // Writes a bundle of what a scenario showed at `wish`, or, where that is taken, at `wish`-2 ...
 // Answers the path. Throws std::system_error.
-std::string write_bundle_beside(const std::string& wish, const ScenarioResult& result);
+std::string write_bundle_beside(const std::string& wish, const ScenarioResult& result,
+                                const Schedule& schedule = {});
 
 class RunOutput {
  public:

@@ -223,13 +223,6 @@ std::vector<std::string> changes(const Scenario& before, const Scenario& after) 
   return found;
 }
 
-// "out/pipe-order-late-small", beside what was given.
-std::string wished_name(std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  if (path.ends_with(".json")) path.resize(path.size() - 5);
-  return path.ends_with("-small") ? path : path + "-small";
-}
-
 void tell(const Shrinking& done, const FailureFile& failure, const std::string& bundle) {
   print_result(fmt::format("{}\n  before: {} of {} attempts\n", done.fingerprint(),
                            done.before().hits, done.before().attempts));
@@ -307,7 +300,7 @@ ExitCode shrink_failure(const Settings& settings, const std::string& path) {
   const ExitCode code = graver(exit_code(shrinking), room.exit_code());
   std::string bundle;
   if (const Failing* small = shrinking.smallest()) {
-    bundle = write_bundle_beside(wished_name(path), small->shown);
+    bundle = write_bundle_beside(small_name(path), small->shown);
   }
   if (as_json) {
     tell_as_json(shrinking, failure, bundle, code);

@@ -29,6 +29,7 @@ ExitCode replay(const Settings& settings, const std::string& path);
 // Does this bundle hold a schedule of the controlled engine?
 bool is_controlled_bundle(const std::string& path);
 ExitCode shrink_failure(const Settings& settings, const std::string& path);
+ExitCode show_input(const Settings& settings, const std::string& path);
 ExitCode recheck(const Settings& settings, const std::string& path);
 ExitCode explain_bundle(const Settings& settings, const std::string& path);
 

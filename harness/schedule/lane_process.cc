@@ -194,6 +194,10 @@ void run_fibers() {
 void live_as_worker(unsigned process, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) raw_call(SYS_exit_group, 0);  // it died before we asked
+  // A fuzzer or a sanitizer has handlers: a worker dies of its signals all the same.
+  for (const int crash : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP}) {
+    ::signal(crash, SIG_DFL);
+  }
   crew.process = process;
   crew.forked = true;
   register_process(process);

@@ -1,8 +1,8 @@
 // A schedule as bytes for fuzzers: which small scenario, and the departures from the default
-// schedule. What a fuzzer finds is run again and made small by `ipctorture explore --input FILE`,
-// and told in words by `ipctorture show FILE`.
+// schedule. What a fuzzer finds is run again, made small and kept as a bundle by `ipctorture shrink
+// FILE`, and told in words by `ipctorture show FILE`.
 //
-//   64-byte header   "ICTF", version, kind 'S', the bytes of Shape, the transport's name
+//   64-byte header   of kind 'S' (scenario/fuzz_input_header.h), with the bytes of Shape
 //   4-byte records   u16 step (little endian), u8 change * 16 + lane, u8 value
 //
 // The records are fixed in size, and each stands for itself, so that a mutator can leave out, add,
@@ -21,27 +21,34 @@
 namespace ipctorture::schedule {
 
 inline constexpr std::uint8_t schedule_input_version = 1;
-inline constexpr std::size_t schedule_input_header_bytes = 64;
 inline constexpr std::size_t schedule_record_bytes = 4;
 inline constexpr std::size_t schedule_records_max = 1024;
 
-// What the search around the departures is: each field is taken within its range, so that every
+// What the schedule is of. Each field is taken within its range and the contract, so that every
 // byte means something.
 struct Shape {
-  std::uint8_t producers = 1;  // 1 to 3, and at most what the contract allows
-  std::uint8_t consumers = 1;
-  std::uint8_t messages = 3;  // 1 to 8
-  std::uint8_t sizes = 0;     // the default one, the least, 41, 200, 2100 bytes, mixed
-  std::uint8_t flags = 0;     // of ShapeFlag
+  std::uint8_t producers = 1;  // 1 to 3
+  std::uint8_t consumers = 1;  // 1 to 3
+  std::uint8_t messages = 3;   // 1 to 8, of each producer
+  std::uint8_t sizes = 0;      // 24 bytes, the least, 41, 200, 2100, mixed
+  std::uint8_t extra = 0;      // of Extra
+  std::uint8_t peers = 0;      // of Peers
+  std::uint8_t flags = 0;      // of ShapeFlag
   bool operator==(const Shape&) const = default;
 };
+enum class Extra : std::uint8_t {
+  none,
+  questions,  // interrupted, short and spurious calls
+  shortages,  // failing calls
+  weak,       // stale loads
+  hostile,    // a peer that writes what it likes into shared memory
+};
+inline constexpr unsigned extra_count = 5;
+enum class Peers : std::uint8_t { stay, producers_die, consumers_die, come_late };
+inline constexpr unsigned peers_count = 4;
 enum ShapeFlag : std::uint8_t {
-  shape_questions = 1,  // interrupted, short and spurious calls
-  shape_shortages = 2,  // failing calls
-  shape_hostile = 4,    // a peer that writes what it likes into shared memory
-  shape_weak = 8,       // stale loads
-  shape_timed = 16,     // deadlines
-  shape_wrapping = 32,  // one place, counters about to wrap
+  shape_timed = 1,     // deadlines
+  shape_wrapping = 2,  // one place, counters about to wrap
 };
 
 struct ScheduleInput {
@@ -54,7 +61,12 @@ struct ScheduleInput {
 ScheduleInput schedule_input_from_bytes(std::span<const std::byte> bytes);
 std::vector<std::byte> to_bytes(const ScheduleInput& input);
 
-// Within the contract, whatever the shape is; hostile only where the contract says it bears that.
+// Within the contract, whatever the shape is: a hostile peer only where the contract says it bears
+// one, deaths likewise, and those in processes, whatever `backend` is.
 Trial trial_of(const ScheduleInput& input, const Contract& contract, Backend backend);
+
+// The departures that such a trial may take, in their order: one for each step of a lane, at most
+// one kill, of a lane that may die.
+Departures departures_of(const ScheduleInput& input, const Trial& trial);
 
 }  // namespace ipctorture::schedule

@@ -160,12 +160,10 @@ class Portfolio {
 
   // Attaching is part of the schedule: the late lane comes while the others are at it.
   Scenario with_latecomers() const {
-    const bool consumer =
-        contract_.late_consumer != LateConsumer::unsupported && contract_.consumers_max > 1;
-    const bool producer = contract_.late_producer && contract_.producers_max > 1;
-    Scenario s = sized(1 + (producer ? 1 : 0), 1 + (consumer ? 1 : 0), 2);
-    s.late_producers = producer ? 1 : 0;
-    s.late_consumers = consumer ? 1 : 0;
+    Scenario s = sized(2, 2, 2);
+    if (!let_come_late(s, contract_)) return sized(1, 1, 2);
+    s.producers = 1 + s.late_producers;
+    s.consumers = 1 + s.late_consumers;
     return s;
   }
 
@@ -205,23 +203,18 @@ class Portfolio {
     if (consumer && contract_.consumers_max > 1) kill(sized(1, 2, 3), Role::consumer, walks);
   }
 
-  // With a successor, where one may come later.
   void kill(Scenario s, Role role, unsigned walks) {
-    const bool produces = role == Role::producer;
-    const std::uint32_t first = produces ? 0 : s.producers;
-    const std::uint32_t count = produces ? s.producers : s.consumers;
-    const bool may_follow = produces || contract_.late_consumer != LateConsumer::unsupported;
-    if (may_follow && produces) ++s.producers, s.late_producers = 1;
-    if (may_follow && !produces) ++s.consumers, s.late_consumers = 1;
-    add(s, Backend::processes, TrialKind::kill, Extra::none, 0.15, 0,
-        fmt::format("{} killed at every point{}", produces ? "a producer" : "a consumer",
+    Trial trial{.scenario = std::move(s)};
+    let_die(trial, role, contract_);
+    add(trial.scenario, Backend::processes, TrialKind::kill, Extra::none, 0.15, 0,
+        fmt::format("{} killed at every point{}",
+                    role == Role::producer ? "a producer" : "a consumer",
                     walks > 0 ? " of random schedules" : ""));
-    Trial& trial = trials_.back();
-    trial.late_lanes = LateLanes::succeed;
-    trial.kill_walks = walks;
-    trial.scenario.faults.same_identity = contract_.rejoins && walks > 0;
-    const std::uint32_t shift = produces ? first : s.producers;
-    trial.kill_lanes = ((1u << count) - 1) << shift;
+    Trial& added = trials_.back();
+    added.late_lanes = trial.late_lanes;
+    added.kill_lanes = trial.kill_lanes;
+    added.kill_walks = walks;
+    added.scenario.faults.same_identity = contract_.rejoins && walks > 0;
   }
 
   const Contract contract_;
@@ -237,6 +230,33 @@ Scenario timed(Scenario s, const Contract& contract) {
                         .at_us = 5'000'000};
   s.send_deadlines = s.receive_deadlines = mix;
   return s;
+}
+
+bool let_die(Trial& trial, Role role, const Contract& contract) {
+  const bool produces = role == Role::producer;
+  if (!(produces ? contract.survives_producer_death : contract.survives_consumer_death)) {
+    return false;
+  }
+  Scenario& s = trial.scenario;
+  const std::uint32_t first = produces ? 0 : s.producers;
+  const std::uint32_t count = produces ? s.producers : s.consumers;
+  const bool may_follow = produces || contract.late_consumer != LateConsumer::unsupported;
+  if (may_follow && produces) ++s.producers, s.late_producers = 1;
+  if (may_follow && !produces) ++s.consumers, s.late_consumers = 1;
+  trial.backend = Backend::processes;
+  trial.kind = TrialKind::kill;
+  trial.late_lanes = LateLanes::succeed;
+  trial.kill_lanes = ((1u << count) - 1) << first;
+  return true;
+}
+
+bool let_come_late(Scenario& s, const Contract& contract) {
+  const bool consumer = contract.late_consumer != LateConsumer::unsupported &&
+                        contract.consumers_max > 1 && s.consumers > 1;
+  const bool producer = contract.late_producer && contract.producers_max > 1 && s.producers > 1;
+  s.late_producers = producer ? 1 : 0;
+  s.late_consumers = consumer ? 1 : 0;
+  return consumer || producer;
 }
 
 std::vector<Trial> portfolio(std::string_view transport, const Contract& contract,

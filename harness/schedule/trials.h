@@ -47,6 +47,13 @@ std::vector<Trial> portfolio(std::string_view transport, const Contract& contrac
 // The scenario with every kind of deadline that the contract has.
 Scenario timed(Scenario s, const Contract& contract);
 
+// Lanes of this role may be killed, at any point, and a successor comes later where one may. False,
+// and nothing changed: the contract promises nothing for such a death.
+bool let_die(Trial& trial, Role role, const Contract& contract);
+
+// One lane of each role that may comes while the others are at it. False: none may.
+bool let_come_late(Scenario& s, const Contract& contract);
+
 // The contract with room for the successors of killed lanes: what scenario_faults is asked with.
 Contract with_successors(const Contract& contract);
 

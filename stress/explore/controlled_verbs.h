@@ -15,4 +15,8 @@ ExitCode replay_schedule(const Settings& settings, const std::string& path);
 // The schedule's departures as hints, plus a small search around them.
 ExitCode regress(const Settings& settings, const std::string& path);
 
+// Of a fuzz input that is a schedule: in words; and as a bundle, made small.
+ExitCode show_schedule(const Settings& settings, const std::string& path);
+ExitCode shrink_schedule(const Settings& settings, const std::string& path);
+
 }  // namespace ipctorture

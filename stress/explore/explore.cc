@@ -9,17 +9,14 @@
 
 #include "harness/explore_scenario.h"
 #include "harness/report/environment.h"
-#include "harness/report/explain.h"
 #include "harness/report/explored.h"
 #include "harness/report/json_lines.h"
 #include "harness/report/progress.h"
-#include "harness/report/replay_line.h"
 #include "harness/report/summary.h"
-#include "harness/schedule/schedule_file.h"
 #include "stress/explore/controlled_verbs.h"
 #include "stress/explore/explore_room.h"
 #include "stress/explore/explore_transport.h"
-#include "stress/explore/interleaving.h"
+#include "stress/explore/failure_report.h"
 #include "stress/explore/resume.h"
 #include "stress/known_check.h"
 #include "stress/machine_shard.h"
@@ -32,7 +29,6 @@ namespace {
 
 constexpr std::int64_t default_time_ns = 60'000'000'000;
 constexpr unsigned jobs_max = 64;
-constexpr std::size_t interleaving_width = 160;
 
 struct Request {
   std::vector<Selected> transports;
@@ -222,26 +218,10 @@ class Report {
     const Finding* finding = violation_of(failure.judgement);
     if (finding == nullptr) return {};
     if (!output_) output_.emplace(settings_.text_or("out", ""));
-    ScenarioResult result{.scenario = failure.trial.scenario,
-                          .options = failure.options,
-                          .history = failure.history,
-                          .judgement = failure.judgement};
-    const schedule::RecordedSchedule recorded{.late_lanes = failure.trial.late_lanes,
-                                              .kill_lanes = failure.trial.kill_lanes,
-                                              .weak_memory = failure.trial.weak_memory,
-                                              .questions = failure.trial.questions,
-                                              .shortages = failure.trial.shortages,
-                                              .hostile = failure.trial.hostile,
-                                              .races = failure.trial.races,
-                                              .departures = failure.departures,
-                                              .trace_hash = failure.trace_hash,
-                                              .trace = failure.trace};
-    const std::string path = output_->write_failure(
-        result, *finding,
+    return output_->write_failure(
+        result_of(failure), *finding,
         fmt::format("{} --seed {}", registration.name, seed_text(request_.options.seed)),
-        {.json = schedule_to_json(recorded),
-         .interleaving = interleaving(failure, interleaving_width)});
-    return path;
+        recorded_schedule(failure));
   }
 
   void tell_known(const Registration& registration, const ExploreResult& result) const {
@@ -255,18 +235,8 @@ class Report {
   }
 
   void tell_failure(const ExploreFailure& failure, const std::string& bundle) const {
-    const Finding* finding = violation_of(failure.judgement);
-    if (finding == nullptr) return;
     const std::size_t width = std::max<std::size_t>(terminal_.results.width, 80);
-    print_result(explain_finding(*finding, failure.history, {.width = width}));
-    print_result(fmt::format("\nfound in: {}\nmade small: {} departures of {} remain: {}\n\n",
-                             failure.found_in, failure.departures.size(), failure.departures_found,
-                             schedule::to_text(failure.departures)));
-    print_result(interleaving(failure, width));
-    print_result(fmt::format("\nfingerprint: {}\n", fingerprint(*finding)));
-    if (!bundle.empty()) {
-      print_result(fmt::format("replay: {}\n", replay_line(program_as_started(), bundle)));
-    }
+    print_result(failure_text(failure, width, bundle));
   }
 
   const Request& request_;

@@ -29,5 +29,7 @@ int main(int argc, char** argv) {
   return ipctorture::ipctorture_main(argc, argv,
                                      {.explore = ipctorture::explore,
                                       .replay_schedule = ipctorture::replay_schedule,
-                                      .regress = ipctorture::regress});
+                                      .regress = ipctorture::regress,
+                                      .show_schedule = ipctorture::show_schedule,
+                                      .shrink_schedule = ipctorture::shrink_schedule});
 }

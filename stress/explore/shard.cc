@@ -60,7 +60,6 @@ class Shard {
       : registration_(registration),
         trials_(trials),
         options_(options),
-        shard_(shard),
         unit_(options.part + options.parts * shard),
         units_(options.parts * options.jobs),
         until_(until),
@@ -251,7 +250,6 @@ class Shard {
   const Registration& registration_;
   const std::vector<Trial>& trials_;
   const ExploreOptions& options_;
-  const unsigned shard_;
   const unsigned unit_, units_;  // which this is of all shards of all parts
   const Instant until_, began_;
   ShardBoard& board_;
