@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -80,6 +81,8 @@ class Shrinking {
   const std::string& unsupported() const { return unsupported_; }
   const Hits& before() const { return before_; }
   const Failing* smallest() const { return accepted_.empty() ? nullptr : &accepted_.back(); }
+  // What was given, as it failed; only when it did.
+  const ScenarioResult& as_it_is() const { return as_it_is_; }
   bool finished() const { return finished_; }
   bool all_inconclusive() const { return inconclusive_ == scenarios_; }
   bool confirmed() const { return confirmed_; }
@@ -123,6 +126,7 @@ class Shrinking {
   // was renamed), it is the one seen most often: what is made small must not turn into another.
   void measure() {
     std::map<std::string, Hits> seen;
+    std::map<std::string, ScenarioResult> shown;
     const auto enough = [&] {
       return std::any_of(seen.begin(), seen.end(),
                          [](const auto& one) { return one.second.hits >= hits_enough; });
@@ -133,7 +137,8 @@ class Shrinking {
       if (!result) continue;
       ++before_.attempts;
       for (const std::string& one : violations(result->judgement)) {
-        if (failure_.fingerprints.empty() || failure_.fingerprints.contains(one)) ++seen[one].hits;
+        if (!failure_.fingerprints.empty() && !failure_.fingerprints.contains(one)) continue;
+        if (++seen[one].hits == 1) shown.emplace(one, detached(*result));
       }
     }
     for (const auto& [one, hits] : seen) {
@@ -141,6 +146,7 @@ class Shrinking {
       before_.hits = hits.hits;
       fingerprint_ = one;
     }
+    if (!fingerprint_.empty()) as_it_is_ = std::move(shown.at(fingerprint_));
     rate_ = hit_rate(before_);
   }
 
@@ -195,6 +201,7 @@ class Shrinking {
   const Instant began_;
   const std::int64_t time_ns_;
   std::string fingerprint_, unsupported_;
+  ScenarioResult as_it_is_;
   Hits before_;
   double rate_ = 0;
   std::vector<Failing> accepted_;  // each smaller than the one before
@@ -229,6 +236,7 @@ void tell(const Shrinking& done, const FailureFile& failure, const std::string& 
   const Failing* small = done.smallest();
   if (small == nullptr) {
     print_result(done.finished() ? "it is as small as can be\n" : "nothing smaller was found\n");
+    if (!bundle.empty()) print_result("  " + replay_line(program_as_started(), bundle) + "\n");
     return;
   }
   for (const std::string& change : changes(failure.scenario, small->scenario)) {
@@ -261,8 +269,8 @@ void tell_as_json(const Shrinking& done, const FailureFile& failure, const std::
     json["after"] = {{"reproduced", small->hits.hits}, {"attempts", small->hits.attempts}};
     json["confirmed"] = done.confirmed();
     json["changes"] = changes(failure.scenario, small->scenario);
-    json["bundle"] = bundle;
   }
+  if (!bundle.empty()) json["bundle"] = bundle;
   print_result(json_line(json));
 }
 
@@ -301,6 +309,8 @@ ExitCode shrink_failure(const Settings& settings, const std::string& path) {
   std::string bundle;
   if (const Failing* small = shrinking.smallest()) {
     bundle = write_bundle_beside(small_name(path), small->shown);
+  } else if (!shrinking.fingerprint().empty() && !std::filesystem::is_directory(path)) {
+    bundle = write_bundle_beside(small_name(path), shrinking.as_it_is());  // it has none yet
   }
   if (as_json) {
     tell_as_json(shrinking, failure, bundle, code);

@@ -75,6 +75,22 @@ TEST(ShrinkVerb, LeavesASmallBundleThatReplays) {
                                         HasSubstr(" replay found-small-2")));
 }
 
+// A scenario that is small already, as a fuzzer finds it, becomes a bundle all the same.
+TEST(ShrinkVerb, AFileBecomesABundleEvenIfNothingIsSmaller) {
+  const Scratch scratch;
+  std::filesystem::path small = "found.json";
+  for (int round = 0; round < 2; ++round) {
+    if (round == 0) write_scenario(scratch, busy("canary_duplicate"));
+    const Ended ended = run_program(scratch, {"shrink", small, "--json", "--quiet"});
+    EXPECT_EQ(ended.exit_code, 1) << ended.all();
+    const auto told = nlohmann::json::parse(ended.out, nullptr, false);
+    ASSERT_TRUE(told.is_object() && told.contains("bundle")) << ended.all();
+    const auto bundle = std::filesystem::path(scratch.path()) / told["bundle"].get<std::string>();
+    EXPECT_TRUE(std::filesystem::exists(bundle / "history.bin"));
+    small = bundle / "scenario.json";
+  }
+}
+
 // A lost message is also a false `closed`, among others: the bundle's name says which is meant.
 TEST(ShrinkVerb, KeepsToTheFailureThatTheBundleIsNamedAfter) {
   const Scratch scratch;
