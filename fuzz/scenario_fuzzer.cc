@@ -1,0 +1,155 @@
+// libFuzzer: scenarios over one transport in the free engine, with every oracle. An input is what
+// differs from a small scenario (harness/scenario/scenario_input.h); forked workers that stay alive
+// run it, and are parked again before the input is over.
+//
+//   build/fuzz-plain/fuzz_scenario --transport=pipe CORPUS -max_total_time=60
+//
+// What the fuzzer sees: the coverage of all processes (shared_counters.h), and in which order these
+// did things. It ends at once when the workers' coverage does not reach it. A violation ends it
+// with its fingerprint; what is inconclusive is no find. An input of another transport or of
+// another version is left out, the latter with a word. Run: ci/fuzz scenario
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fuzz/interleavings.h"
+#include "fuzz/scenario_mutator.h"
+#include "fuzz/shared_counters.h"
+#include "harness/launch/run_directory.h"
+#include "harness/run_scenario.h"
+#include "harness/scenario/scenario_input.h"
+
+namespace {
+
+using namespace ipctorture;
+
+constexpr std::size_t features = 1u << 13;
+// libFuzzer reads these beside the coverage, and makes them zero before each input.
+[[gnu::section("__libfuzzer_extra_counters"), gnu::used]] std::uint8_t interleavings[features];
+
+[[noreturn]] void give_up(int code, const std::string& why) {
+  std::fprintf(stderr, "scenario_fuzzer: %s\n", why.c_str());
+  std::exit(code);
+}
+
+class Target {
+ public:
+  // Empty: inputs of every transport.
+  explicit Target(std::string transport)
+      : transport_(std::move(transport)),
+        engine_({.run_directory = directory_.path(), .stamps = measure_stamps()}) {}
+
+  const std::string& transport() const { return transport_; }
+
+  // 0: taken into the corpus when it is new; -1: never.
+  int run(std::span<const std::byte> bytes) {
+    ScenarioInput input;
+    try {
+      input = scenario_input_from_bytes(bytes);
+    } catch (const std::invalid_argument& refused) {
+      tell_once(refused.what());
+      return -1;
+    }
+    if (!transport_.empty() && input.transport != transport_) return -1;
+    const Registration* registration = find_registration(input.transport);
+    if (registration == nullptr || registration->contract.exec_only) return -1;
+    return judge(run_scenario(engine_, scenario_of(input, registration->contract)));
+  }
+
+  int judge(const ScenarioResult& result) {
+    if (!result.unsupported.empty()) {
+      if (transport_.empty()) return -1;
+      give_up(69, transport_ + " cannot run here: " + result.unsupported);
+    }
+    note_interleavings(result.history, interleavings);
+    const Finding* finding = result.judgement.worst();
+    if (finding == nullptr || finding->verdict < Verdict::inconclusive) return 0;
+    if (finding->verdict == Verdict::inconclusive) return -1;
+    std::fprintf(stderr, "scenario_fuzzer: %s: %s: %s\n", result.scenario.transport.data(),
+                 fingerprint(*finding).c_str(), finding->what.c_str());
+    return violation;
+  }
+  static constexpr int violation = 1;
+
+ private:
+  void tell_once(const std::string& refused) {
+    if (told_ || refused.find("version") == std::string::npos) return;
+    std::fprintf(stderr, "scenario_fuzzer: left out: %s\n", refused.c_str());
+    told_ = true;
+  }
+
+  const std::string transport_;
+  const RunDirectory directory_;
+  Engine engine_;
+  bool told_ = false;
+};
+
+std::unique_ptr<Target> target;
+
+// The same scenario before and after: what only the workers run must count now.
+void share_and_try(const std::string& transport) {
+  const std::vector<std::byte> small = to_bytes({.transport = transport, .settings = {}});
+  const auto coverage_of_small = [&](const std::vector<Counters>& all) {
+    target = std::make_unique<Target>(transport);
+    clear(all);
+    target->run(small);
+    return counted(all);
+  };
+  const std::vector<Counters> counters = find_counters();
+  if (counters.empty()) give_up(70, "no coverage counters");
+  const std::size_t alone = coverage_of_small(counters);
+  target.reset();
+  share(counters);
+  const std::size_t together = coverage_of_small(counters);
+  std::fprintf(stderr, "scenario_fuzzer: %zu counters of this process, %zu with its workers\n",
+               alone, together);
+  constexpr std::size_t least = 16;  // attach, send, receive, close
+  if (together < alone + least) give_up(70, "the workers' coverage is lost");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
+  constexpr std::string_view flag = "--transport=";
+  std::string transport = "pipe";
+  if (const char* set = std::getenv("IPCTORTURE_FUZZ_TRANSPORT"); set != nullptr) transport = set;
+  static std::vector<char*> words;
+  for (int i = 0; i < *argc; ++i) {
+    const std::string_view word = (*argv)[i];
+    if (word.starts_with(flag)) {
+      transport = word.substr(flag.size());
+    } else {
+      words.push_back((*argv)[i]);
+    }
+  }
+  *argc = static_cast<int>(words.size());
+  words.push_back(nullptr);
+  *argv = words.data();
+  const Registration* registration = find_registration(transport);
+  if (registration == nullptr) give_up(64, "no transport '" + transport + "'");
+  if (registration->contract.exec_only) give_up(69, transport + " needs separate programs");
+  std::atexit([] { target.reset(); });  // before the destructors of static objects, which it needs
+  share_and_try(transport);
+  return 0;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (target == nullptr) {  // no libFuzzer: replay_inputs.cc
+    std::atexit([] { target.reset(); });
+    target = std::make_unique<Target>("");
+  }
+  const int answer = target->run(std::as_bytes(std::span(data, size)));
+  if (answer != Target::violation) return answer;
+  target.reset();  // leaves nothing behind
+  std::abort();
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t size_max, unsigned seed) {
+  const std::string own = target == nullptr ? "" : target->transport();
+  return ipctorture::mutate_scenario({data, size_max}, size, own.empty() ? "pipe" : own, seed);
+}

@@ -1,0 +1,37 @@
+// Coverage over several processes: libFuzzer looks at the counters of its own process; once these
+// are shared memory, what it forks counts there too.
+//
+//   share(find_counters());   // in LLVMFuzzerInitialize, before anything is forked
+//
+// The program, and every shared object of it with counters, is linked with counters.ld, which gives
+// them pages of their own. Nothing here is instrumented (ci/cmake/fuzz.cmake): a file that is must
+// not even name the counters' symbols, or the linker takes all coverage away without a word. So
+// they are found in the section headers of the objects instead.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace ipctorture {
+
+// The counters of one object, for as long as it is loaded.
+struct Counters {
+  std::span<std::uint8_t> coverage;  // with padding behind; none where nothing is instrumented
+  std::span<std::uint8_t> extra;     // __libfuzzer_extra_counters, likewise; may be none
+};
+
+// Of all objects that have some. Throws std::runtime_error when they have no pages of their own.
+std::vector<Counters> find_counters();
+// Makes them shared memory, as they are. Call it once, while there is one thread. Throws
+// std::system_error.
+void share(const std::vector<Counters>& all);
+
+// How many of them have counted. After an input that only forked workers ran, none means that
+// their coverage is lost.
+std::size_t counted(const std::vector<Counters>& all);
+// As libFuzzer does it before each input.
+void clear(const std::vector<Counters>& all);
+
+}  // namespace ipctorture
