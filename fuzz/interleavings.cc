@@ -6,7 +6,7 @@
 namespace ipctorture {
 namespace {
 
-constexpr std::size_t records_of_lane_max = 12, events_max = 32;
+constexpr std::size_t records_of_lane_max = 8, events_max = 20;
 
 struct Event {
   Stamp at;

@@ -10,8 +10,8 @@
 namespace ipctorture {
 
 // Counts, in `features`, every beginning of the order of all lanes' events (an operation's begin
-// and its end) as one of them. A power of two in size. Only the first few dozen events: a history
-// that is nearly always new all along would tell nothing.
+// and its end) as one of them. A power of two in size. Only the first few events: a history that
+// is nearly always new all along would tell nothing.
 void note_interleavings(const History& history, std::span<std::uint8_t> features);
 
 }  // namespace ipctorture

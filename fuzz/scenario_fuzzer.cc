@@ -27,7 +27,7 @@ namespace {
 
 using namespace ipctorture;
 
-constexpr std::size_t features = 1u << 13;
+constexpr std::size_t features = 1u << 12;
 // libFuzzer reads these beside the coverage, and makes them zero before each input.
 [[gnu::section("__libfuzzer_extra_counters"), gnu::used]] std::uint8_t interleavings[features];
 
@@ -45,7 +45,7 @@ class Target {
 
   const std::string& transport() const { return transport_; }
 
-  // 0: taken into the corpus when it is new; -1: never.
+  // 0: taken into the corpus when it is new; -1: never; or a violation.
   int run(std::span<const std::byte> bytes) {
     ScenarioInput input;
     try {
@@ -90,27 +90,6 @@ class Target {
 
 std::unique_ptr<Target> target;
 
-// The same scenario before and after: what only the workers run must count now.
-void share_and_try(const std::string& transport) {
-  const std::vector<std::byte> small = to_bytes({.transport = transport, .settings = {}});
-  const auto coverage_of_small = [&](const std::vector<Counters>& all) {
-    target = std::make_unique<Target>(transport);
-    clear(all);
-    target->run(small);
-    return counted(all);
-  };
-  const std::vector<Counters> counters = find_counters();
-  if (counters.empty()) give_up(70, "no coverage counters");
-  const std::size_t alone = coverage_of_small(counters);
-  target.reset();
-  share(counters);
-  const std::size_t together = coverage_of_small(counters);
-  std::fprintf(stderr, "scenario_fuzzer: %zu counters of this process, %zu with its workers\n",
-               alone, together);
-  constexpr std::size_t least = 16;  // attach, send, receive, close
-  if (together < alone + least) give_up(70, "the workers' coverage is lost");
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
@@ -133,7 +112,12 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   if (registration == nullptr) give_up(64, "no transport '" + transport + "'");
   if (registration->contract.exec_only) give_up(69, transport + " needs separate programs");
   std::atexit([] { target.reset(); });  // before the destructors of static objects, which it needs
-  share_and_try(transport);
+  const std::vector<std::byte> small = to_bytes({.transport = transport, .settings = {}});
+  share_and_try(find_counters(), Workers::forked, [&] {
+    target.reset();
+    target = std::make_unique<Target>(transport);
+    target->run(small);
+  });
   return 0;
 }
 

@@ -13,7 +13,7 @@ namespace ipctorture {
 namespace {
 
 constexpr unsigned stacked_max = 4;
-constexpr std::size_t records_usual = 48;  // a few for each field: the last one counts
+constexpr std::size_t records_usual = 24;  // few differ from the small scenario at a time
 
 class ScenarioEditor {
  public:
@@ -120,8 +120,10 @@ std::size_t mutate_scenario(std::span<std::uint8_t> bytes, std::size_t size,
   if (!blind) return made.size();
   constexpr std::size_t header = fuzz_input_header_bytes;
   std::size_t records = made.size() - header;
+  const std::size_t room =
+      std::min(bytes.size() - header, std::max(records, records_usual * scenario_record_bytes));
   for (unsigned left = 1 + editor.draw(stacked_max); left > 0; --left) {
-    records = LLVMFuzzerMutate(bytes.data() + header, records, bytes.size() - header);
+    records = LLVMFuzzerMutate(bytes.data() + header, records, room);
   }
   return header + records;
 }

@@ -5,11 +5,11 @@
 //   build/fuzz-plain/fuzz_schedule --transport=shm_ring CORPUS -max_total_time=60
 //
 // Lanes are fibers where the contract lets endpoints share an address space, else (and with
-// --backend=processes) processes; peers die and come late in processes alone. What
-// the fuzzer sees: the coverage of the transport's code, and which points of two lanes followed
-// each other. A violation ends the fuzzer with its fingerprint; the input becomes a bundle by
-// `ipctorture bundle FILE`. An input of another transport or of another version is left
-// out, the latter with a word. Run: ci/fuzz schedule
+// --backend=processes) processes; peers die and come late in processes alone. What the fuzzer sees:
+// the coverage of the transport's code in all processes (shared_counters.h), and which points of
+// two lanes followed each other. A violation ends the fuzzer with its fingerprint; the input
+// becomes a bundle by `ipctorture shrink FILE`. An input of another transport or of another version
+// is left out, the latter with a word. Run: ci/fuzz schedule
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "fuzz/schedule_mutator.h"
+#include "fuzz/shared_counters.h"
 #include "harness/explore_scenario.h"
 #include "harness/launch/run_directory.h"
 #include "harness/scenario/options.h"
@@ -56,7 +57,7 @@ class Target {
   const std::string& transport() const { return transport_; }
   bool in_processes() const { return backend_ == schedule::Backend::processes; }
 
-  // 0: taken into the corpus when it is new; -1: never.
+  // 0: taken into the corpus when it is new; -1: never; or a violation.
   int run(std::span<const std::byte> bytes) {
     schedule::ScheduleInput input;
     try {
@@ -86,10 +87,9 @@ class Target {
     if (finding == nullptr) return 0;
     std::fprintf(stderr, "schedule_fuzzer: %s: %s: %s\n", transport_.c_str(),
                  fingerprint(*finding).c_str(), finding->what.c_str());
-    session_.reset();  // leaves nothing behind
-    directory_.reset();
-    std::abort();
+    return violation;
   }
+  static constexpr int violation = 1;
 
  private:
   void begin(schedule::Trial trial) {
@@ -138,6 +138,27 @@ class Target {
 
 std::unique_ptr<Target> target;
 
+// Worker processes count here too, and what they count stays when they return to a snapshot.
+void see_all(const std::string& transport, bool in_processes) {
+  const std::vector<Counters> counters = find_counters();
+  for (const Counters& one : counters) {
+    schedule::go_on_counting(std::as_writable_bytes(one.coverage));
+  }
+  target = std::make_unique<Target>(transport, in_processes);
+  const Workers workers = target->in_processes() ? Workers::forked : Workers::none;
+  const auto input =
+      to_bytes(schedule::ScheduleInput{.transport = transport, .shape = {}, .departures = {}});
+  const auto renew = [&] {
+    target.reset();
+    target = std::make_unique<Target>(transport, in_processes);
+  };
+  share_and_try(counters, workers, [&] {
+    renew();
+    target->run(input);
+  });
+  renew();  // it shall not remember that it has judged this one
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
@@ -162,14 +183,17 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   *argc = static_cast<int>(words.size());
   words.push_back(nullptr);
   *argv = words.data();
-  target = std::make_unique<Target>(transport, in_processes);
   // Before the destructors of static objects, which a session needs.
   std::atexit([] { target.reset(); });
+  see_all(transport, in_processes);
   return 0;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return target->run(std::as_bytes(std::span(data, size)));
+  const int answer = target->run(std::as_bytes(std::span(data, size)));
+  if (answer != Target::violation) return answer;
+  target.reset();  // leaves nothing behind
+  std::abort();
 }
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,

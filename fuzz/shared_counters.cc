@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -20,6 +21,7 @@ namespace ipctorture {
 namespace {
 
 constexpr std::size_t page_bytes = 4096;
+constexpr std::size_t counters_of_worker_least = 16;  // attach, send, receive, close
 constexpr std::size_t sections_max = 1024, names_bytes_max = 1u << 16;
 
 // A file of which little is wanted, read without trust.
@@ -92,6 +94,23 @@ void share_bytes(std::span<std::uint8_t> bytes) {
   std::copy(kept.begin(), kept.end(), bytes.begin());
 }
 
+std::size_t counted(const std::vector<Counters>& all) {
+  std::ptrdiff_t count = 0;
+  for (const Counters& counters : all) {
+    const auto& coverage = counters.coverage;
+    count += std::count_if(coverage.begin(), coverage.end(), [](std::uint8_t c) { return c != 0; });
+  }
+  return static_cast<std::size_t>(count);
+}
+
+// As libFuzzer does it before each input.
+void clear(const std::vector<Counters>& all) {
+  for (const Counters& counters : all) {
+    std::fill(counters.coverage.begin(), counters.coverage.end(), std::uint8_t{0});
+    std::fill(counters.extra.begin(), counters.extra.end(), std::uint8_t{0});
+  }
+}
+
 // dl_iterate_phdr(3). What may throw comes later: the loader is locked here.
 int note_object(dl_phdr_info* info, std::size_t, void* data) {
   const std::string_view name = info->dlpi_name;
@@ -123,21 +142,22 @@ void share(const std::vector<Counters>& all) {
   }
 }
 
-std::size_t counted(const std::vector<Counters>& all) {
-  std::size_t count = 0;
-  for (const Counters& counters : all) {
-    const auto& coverage = counters.coverage;
-    count += static_cast<std::size_t>(
-        std::count_if(coverage.begin(), coverage.end(), [](std::uint8_t c) { return c != 0; }));
-  }
-  return count;
-}
-
-void clear(const std::vector<Counters>& all) {
-  for (const Counters& counters : all) {
-    std::fill(counters.coverage.begin(), counters.coverage.end(), std::uint8_t{0});
-    std::fill(counters.extra.begin(), counters.extra.end(), std::uint8_t{0});
-  }
+void share_and_try(const std::vector<Counters>& all, Workers workers,
+                   const std::function<void()>& run) {
+  const auto coverage = [&] {
+    clear(all);
+    run();
+    return counted(all);
+  };
+  const std::size_t alone = workers == Workers::forked ? coverage() : 0;
+  share(all);
+  const std::size_t together = coverage();
+  std::fprintf(stderr, "INFO: %zu counters of this process, %zu with its workers\n", alone,
+               together);
+  if (together >= alone + counters_of_worker_least) return;
+  std::fprintf(stderr, "the coverage %s is lost\n",
+               workers == Workers::forked ? "of the workers" : "of what is under test");
+  std::exit(70);
 }
 
 }  // namespace ipctorture

@@ -1,7 +1,7 @@
 // Coverage over several processes: libFuzzer looks at the counters of its own process; once these
 // are shared memory, what it forks counts there too.
 //
-//   share(find_counters());   // in LLVMFuzzerInitialize, before anything is forked
+//   share_and_try(...)   in LLVMFuzzerInitialize, while there is one thread
 //
 // The program, and every shared object of it with counters, is linked with counters.ld, which gives
 // them pages of their own. Nothing here is instrumented (ci/cmake/fuzz.cmake): a file that is must
@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -28,10 +29,12 @@ std::vector<Counters> find_counters();
 // std::system_error.
 void share(const std::vector<Counters>& all);
 
-// How many of them have counted. After an input that only forked workers ran, none means that
-// their coverage is lost.
-std::size_t counted(const std::vector<Counters>& all);
-// As libFuzzer does it before each input.
-void clear(const std::vector<Counters>& all);
+// Shares them, and then tries whether they see what workers do. `run` runs an input, the same each
+// time; with `forked`, in workers that it forks for that, and their coverage must come on top of
+// what this process has without them. When it does not, or there are no counters, the process ends
+// with code 70 and a word: a fuzzer that sees nothing looks like one that finds nothing.
+enum class Workers { forked, none };
+void share_and_try(const std::vector<Counters>& all, Workers workers,
+                   const std::function<void()>& run);
 
 }  // namespace ipctorture

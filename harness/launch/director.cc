@@ -12,6 +12,7 @@ constexpr std::int64_t quiet_ns =
 // The same where somebody died and nobody can count; a consumer may not have been run meanwhile.
 constexpr std::int64_t quiet_after_death_ns = 10'000'000;
 constexpr std::int64_t mark_again_ns = 200'000'000;  // it went with a dead consumer
+constexpr std::int64_t tick_short_ns = 100'000;
 constexpr std::int64_t tick_max_ns = 20'000'000;
 constexpr std::int64_t tick_long_ns = 4'000'000;  // while traffic flows
 constexpr unsigned mark_attempts_max = 200;       // at most once: marks get lost too
@@ -306,7 +307,8 @@ void Director::end_everyone() {
 
 bool Director::await(const Condition& condition) {
   // Looking takes a core from the workers for a moment: the longer they run, the rarer.
-  for (std::int64_t tick_ns = quiet_ns / 3; !over_; tick_ns = std::min(tick_ns * 2, tick_long_ns)) {
+  for (std::int64_t tick_ns = tick_short_ns; !over_;
+       tick_ns = std::min(tick_ns * 2, tick_long_ns)) {
     if (condition()) return true;
     const Instant now = monotonic_now();
     pump(std::min(now + (quiet_is_planned_ ? tick_max_ns : tick_ns), nemesis_.next_look(now)));

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <exception>
 
 #include "harness/schedule/arena.h"
@@ -15,6 +16,7 @@
 #include "harness/schedule/controlled_stage.h"
 #include "harness/schedule/interpose.h"
 #include "harness/schedule/lane_heap.h"
+#include "harness/schedule/session.h"
 #include "harness/work/lane_life.h"
 
 namespace ipctorture::schedule {
@@ -159,7 +161,9 @@ void prepare_thread(unsigned lane) {
   prepare_fiber(crew.fiber[lane], [] { lane_entry(); });
 }
 
-bool save_lanes() { return crew.snapshot.take(my_lanes(), crew.fiber, crew.variables, crew.code); }
+bool save_lanes() {
+  return crew.snapshot.take(my_lanes(), crew.fiber, crew.variables, crew.code, crew.counting);
+}
 
 void live_as_child(unsigned lane, unsigned process, pid_t parent) {
   raw_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
@@ -222,6 +226,13 @@ void live_as_worker(unsigned process, pid_t parent) {
         raw_call(SYS_exit_group, 0);
     }
   }
+}
+
+void go_on_counting(std::span<std::byte> bytes) {
+  if (bytes.empty()) return;
+  const auto place = std::find_if(crew.counting.begin(), crew.counting.end(),
+                                  [&](const auto& other) { return other.data() > bytes.data(); });
+  crew.counting.insert(place, bytes);
 }
 
 }  // namespace ipctorture::schedule

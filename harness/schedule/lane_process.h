@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <span>
 #include <vector>
 
 #include "harness/schedule/choices.h"
@@ -21,10 +22,11 @@ struct Crew {
   const Registration* registration = nullptr;
   std::vector<Options> options;                                    // [channel]
   std::vector<std::vector<std::vector<Descriptor>>> lane_handles;  // [lane][channel]
-  const void* code = nullptr;  // an address in the transport's shared object
-  unsigned process = 0;        // ours; of the session with fibers: 0
-  bool forked = false;         // this is a worker process, or a child of one
-  bool is_child = false;       // ... that the transport started
+  const void* code = nullptr;                  // an address in the transport's shared object
+  std::vector<std::span<std::byte>> counting;  // session.h, go_on_counting(); sorted
+  unsigned process = 0;                        // ours; of the session with fibers: 0
+  bool forked = false;                         // this is a worker process, or a child of one
+  bool is_child = false;                       // ... that the transport started
   Fiber main;
   Fiber fiber[lanes_max];
   LaneVariables variables;

@@ -56,12 +56,20 @@ bool Snapshot::keep(void* at, std::size_t bytes, bool shared) {
   return true;
 }
 
-bool Snapshot::keep_variables(const void* code) {
+bool Snapshot::keep_variables(const void* code, std::span<const std::span<std::byte>> left_out) {
   if (code == nullptr) return true;
   Search search{.code = reinterpret_cast<std::uintptr_t>(code), .writable = {}};
   ::dl_iterate_phdr(look_at, &search);
   for (const Range& range : search.writable) {
-    if (!keep(reinterpret_cast<void*>(range.from), range.to - range.from, false)) return false;
+    auto* from = reinterpret_cast<std::byte*>(range.from);
+    auto* const to = reinterpret_cast<std::byte*>(range.to);
+    for (const std::span<std::byte> hole : left_out) {
+      std::byte* const end = hole.data() + hole.size();
+      if (hole.data() < from || end > to) continue;
+      if (!keep(from, static_cast<std::size_t>(hole.data() - from), false)) return false;
+      from = end;
+    }
+    if (!keep(from, static_cast<std::size_t>(to - from), false)) return false;
   }
   return true;
 }
@@ -86,7 +94,7 @@ bool Snapshot::keep_shared_memory() {
 }
 
 bool Snapshot::take(const std::vector<unsigned>& lanes, Fiber* fibers, LaneVariables& variables,
-                    const void* code) {
+                    const void* code, std::span<const std::span<std::byte>> left_out) {
   pieces_.clear();
   fibers_.clear();
   total_ = 0;
@@ -102,7 +110,7 @@ bool Snapshot::take(const std::vector<unsigned>& lanes, Fiber* fibers, LaneVaria
   if (!variables.empty() && !keep(variables.kept(0), lanes_max * variables.bytes(), false)) {
     return false;
   }
-  return keep_variables(code) && keep_shared_memory();
+  return keep_variables(code, left_out) && keep_shared_memory();
 }
 
 void Snapshot::restore(Fiber* fibers, bool shared) const {

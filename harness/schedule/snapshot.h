@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "harness/schedule/fiber.h"
@@ -20,9 +21,10 @@ inline constexpr std::size_t snapshot_bytes_max = 4u << 20;
 class Snapshot {
  public:
   // Of the given lanes of this process, none of which runs. `code` is an address within the
-  // transport's shared object. False when there is too much to copy.
+  // transport's shared object; its variables in `left_out`, sorted, are not touched. False when
+  // there is too much to copy.
   bool take(const std::vector<unsigned>& lanes, Fiber* fibers, LaneVariables& variables,
-            const void* code);
+            const void* code, std::span<const std::span<std::byte>> left_out);
   // `shared`: put shared memory back too; one process does it for all.
   void restore(Fiber* fibers, bool shared) const;
   void clear() { pieces_.clear(); }
@@ -35,7 +37,7 @@ class Snapshot {
     bool shared = false;
   };
   bool keep(void* at, std::size_t bytes, bool shared);
-  bool keep_variables(const void* code);
+  bool keep_variables(const void* code, std::span<const std::span<std::byte>> left_out);
   bool keep_shared_memory();
 
   std::vector<Piece> pieces_;
