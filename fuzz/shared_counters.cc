@@ -21,7 +21,6 @@ namespace ipctorture {
 namespace {
 
 constexpr std::size_t page_bytes = 4096;
-constexpr std::size_t counters_of_worker_least = 16;  // attach, send, receive, close
 constexpr std::size_t sections_max = 1024, names_bytes_max = 1u << 16;
 
 // A file of which little is wanted, read without trust.
@@ -143,7 +142,7 @@ void share(const std::vector<Counters>& all) {
 }
 
 void share_and_try(const std::vector<Counters>& all, Workers workers,
-                   const std::function<void()>& run) {
+                   const std::function<void()>& run, std::size_t least) {
   const auto coverage = [&] {
     clear(all);
     run();
@@ -154,7 +153,7 @@ void share_and_try(const std::vector<Counters>& all, Workers workers,
   const std::size_t together = coverage();
   std::fprintf(stderr, "INFO: %zu counters of this process, %zu with its workers\n", alone,
                together);
-  if (together >= alone + counters_of_worker_least) return;
+  if (together >= alone + least) return;
   std::fprintf(stderr, "the coverage %s is lost\n",
                workers == Workers::forked ? "of the workers" : "of what is under test");
   std::exit(70);

@@ -30,11 +30,11 @@ std::vector<Counters> find_counters();
 void share(const std::vector<Counters>& all);
 
 // Shares them, and then tries whether they see what workers do. `run` runs an input, the same each
-// time; with `forked`, in workers that it forks for that, and their coverage must come on top of
-// what this process has without them. When it does not, or there are no counters, the process ends
-// with code 70 and a word: a fuzzer that sees nothing looks like one that finds nothing.
+// time; with `forked`, in workers that it forks for that, and `least` counters of theirs must come
+// on top of what this process has without them. When they do not, the process ends with code 70 and
+// a word: a fuzzer that sees nothing looks like one that finds nothing.
 enum class Workers { forked, none };
 void share_and_try(const std::vector<Counters>& all, Workers workers,
-                   const std::function<void()>& run);
+                   const std::function<void()>& run, std::size_t least = 16);
 
 }  // namespace ipctorture
