@@ -105,6 +105,8 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
       words.push_back((*argv)[i]);
     }
   }
+  ::setenv("IPCTORTURE_FUZZ_TRANSPORT", transport.c_str(), 1);  // for -merge=1, -fork=N ...
+  clean_dead_runs(run_base_directory(), nullptr);               // a signal ends libFuzzer at once
   *argc = static_cast<int>(words.size());
   words.push_back(nullptr);
   *argv = words.data();

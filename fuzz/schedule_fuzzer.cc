@@ -180,6 +180,8 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   static char no_thread[] = "-rss_limit_mb=0";  // its watch would be a thread, and we fork
   static char stay[] = "-mutate_depth=50";      // another shape costs a session of its own
   words.insert(words.begin() + 1, {no_thread, stay});
+  ::setenv("IPCTORTURE_FUZZ_TRANSPORT", transport.c_str(), 1);  // for -merge=1, -fork=N ...
+  clean_dead_runs(run_base_directory(), nullptr);               // a signal ends libFuzzer at once
   *argc = static_cast<int>(words.size());
   words.push_back(nullptr);
   *argv = words.data();

@@ -9,4 +9,6 @@ extern "C" {
 // As ipctorture_sut_registrations (schedule/sut.h).
 __attribute__((visibility("default"))) unsigned ipctorture_planted_registrations(
     const ipctorture::Registration** to, unsigned most);
+// Where "counts_sends" counts, and how many bytes that is: a page of its own, or pages.
+__attribute__((visibility("default"))) void* ipctorture_planted_counts(unsigned* bytes);
 }
