@@ -254,9 +254,11 @@ Scenario scenario_of(const ScenarioInput& input, const Contract& contract) {
 
 ScenarioInput scenario_input_of(const Scenario& scenario) {
   ScenarioInput input{.transport = std::string(scenario.transport_name()), .settings = {}};
+  const Scenario small = small_scenario(input.transport, {});
   for (std::size_t number = 0; number < std::size(fields); ++number) {
     const std::uint32_t value = fields[number].get(scenario);
     const std::uint32_t near = std::clamp(value, fields[number].low, fields[number].high);
+    if (near == fields[number].get(small)) continue;
     input.settings.push_back({.field = static_cast<std::uint16_t>(number), .value = near});
   }
   return input;
