@@ -163,7 +163,8 @@ void see_all(const std::string& transport, bool in_processes) {
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   constexpr std::string_view flag = "--transport=", processes = "--backend=processes";
-  bool in_processes = false;
+  const char* const backend = std::getenv("IPCTORTURE_FUZZ_BACKEND");
+  bool in_processes = backend != nullptr && std::string_view(backend) == "processes";
   std::string transport = "shm_ring";
   if (const char* set = std::getenv("IPCTORTURE_FUZZ_TRANSPORT"); set != nullptr) transport = set;
   static std::vector<char*> words;
@@ -181,7 +182,8 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   static char stay[] = "-mutate_depth=50";      // another shape costs a session of its own
   words.insert(words.begin() + 1, {no_thread, stay});
   ::setenv("IPCTORTURE_FUZZ_TRANSPORT", transport.c_str(), 1);  // for -merge=1, -fork=N ...
-  clean_dead_runs(run_base_directory(), nullptr);               // a signal ends libFuzzer at once
+  ::setenv("IPCTORTURE_FUZZ_BACKEND", in_processes ? "processes" : "", 1);
+  clean_dead_runs(run_base_directory(), nullptr);  // a signal ends libFuzzer at once
   *argc = static_cast<int>(words.size());
   words.push_back(nullptr);
   *argv = words.data();

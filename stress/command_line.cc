@@ -256,7 +256,9 @@ void Parser::add_list() {
 
 void Parser::add_on_bundles() {
   replay_ = add_verb("replay", "Run a failure's scenario again and count how often it comes back");
-  replay_->add_option("path", parsed_.path, "a bundle, or a scenario as JSON")
+  replay_
+      ->add_option("path", parsed_.path,
+                   "a bundle, a scenario as JSON, or a fuzz input that is one")
       ->required()
       ->type_name("BUNDLE");
   setting(replay_, "attempts", "K", "how often [20]", "Budget");

@@ -12,6 +12,8 @@
 #include "harness/report/bundle.h"
 #include "harness/report/environment.h"
 #include "harness/scenario/codec.h"
+#include "harness/scenario/fuzz_input_header.h"
+#include "harness/scenario/scenario_input.h"
 #include "stress/fuzz_file.h"
 #include "stress/run_output.h"
 #include "stress/selection.h"
@@ -37,6 +39,15 @@ std::string read_scenario_file(const std::string& path) {
   }
   text.resize(static_cast<std::size_t>(size));
   return text;
+}
+
+Scenario fuzzed_scenario(const std::string& path) {
+  try {
+    const ScenarioInput input = scenario_input_from_bytes(read_fuzz_file(path));
+    return scenario_of(input, transport_named(input.transport).contract);
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(path + ": " + error.what());
+  }
 }
 
 // A case may break several promises; `run` writes a bundle for each, which differ by name alone.
@@ -78,7 +89,12 @@ FailureFile load_failure(const std::string& path) {
     }
     return again;
   }
-  if (const char kind = fuzz_file_letter(path); kind != 0) {
+  const char kind = fuzz_file_letter(path);
+  if (kind == scenario_input_letter) {
+    again.scenario = fuzzed_scenario(path);
+    return again;
+  }
+  if (kind != 0) {
     throw UsageError(fmt::format(
         "{}: is a fuzz input of kind '{}', which this program does not know", path, kind));
   }

@@ -1,4 +1,5 @@
-// What `replay` and `shrink` are given: a bundle, or a scenario as JSON. Read as hostile input.
+// What `replay` and `shrink` are given: a bundle, a scenario as JSON, or a fuzz input that is one.
+// Read as hostile input.
 #pragma once
 
 #include <set>

@@ -12,12 +12,14 @@ set(controlled_fuzzers schedule)
 set(free_fuzzers scenario)
 
 # How the free engine passes its time says nothing about an input.
-file(GLOB unseen CONFIGURE_DEPENDS harness/work/*.cc harness/launch/*.cc harness/history/lane.cc fuzz/interleavings.cc)
-list(FILTER unseen EXCLUDE REGEX "(exec_worker|_test)\\.cc$")
-# A list of what not to count, for it goes with the precompiled header, where -fno-sanitize= does not.
-file(WRITE ${CMAKE_BINARY_DIR}/uncounted.txt "fun:*\n")
-set_source_files_properties(${unseen} PROPERTIES COMPILE_OPTIONS
-  "-fsanitize-coverage-ignorelist=${CMAKE_BINARY_DIR}/uncounted.txt")
+if(IPCTORTURE_SANITIZE)
+  file(GLOB unseen CONFIGURE_DEPENDS harness/work/*.cc harness/launch/*.cc harness/history/lane.cc fuzz/interleavings.cc)
+  list(FILTER unseen EXCLUDE REGEX "(exec_worker|_test)\\.cc$")
+  # A list of what not to count, for it goes with the precompiled header, where -fno-sanitize= does not.
+  file(WRITE ${CMAKE_BINARY_DIR}/uncounted.txt "fun:*\n")
+  set_source_files_properties(${unseen} PROPERTIES COMPILE_OPTIONS
+    "-fsanitize-coverage-ignorelist=${CMAKE_BINARY_DIR}/uncounted.txt")
+endif()
 
 # Coverage over several processes; fuzz/shared_counters.h says why it is not instrumented itself.
 set_source_files_properties(fuzz/shared_counters.cc PROPERTIES COMPILE_OPTIONS

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/scenario/codec.h"
+#include "harness/scenario/scenario_input.h"
 #include "stress/cli/child.h"
 #include "stress/cli/footprint.h"
 
@@ -89,6 +90,25 @@ TEST(ShrinkVerb, AFileBecomesABundleEvenIfNothingIsSmaller) {
     EXPECT_TRUE(std::filesystem::exists(bundle / "history.bin"));
     small = bundle / "scenario.json";
   }
+}
+
+// What ci/fuzz finds: told, replayed, made small, each by one command.
+TEST(ShrinkVerb, AFuzzInputIsAScenarioToo) {
+  const Scratch scratch;
+  ScenarioInput input = scenario_input_of(busy("canary_duplicate"));
+  input.transport = "canary_duplicate";
+  const std::vector<std::byte> bytes = to_bytes(input);
+  std::ofstream(scratch.path("crash-1"), std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+  const Ended shown = run_program(scratch, {"show", "crash-1"});
+  EXPECT_EQ(shown.exit_code, 0) << shown.all();
+  EXPECT_THAT(shown.out, HasSubstr("a scenario of canary_duplicate: stream, 3x2"));
+  const Ended replay = run_program(scratch, {"replay", "crash-1", "--fail-fast"});
+  EXPECT_EQ(replay.exit_code, 1) << replay.all();
+  const Ended small = run_program(scratch, {"shrink", "crash-1", "--quiet"});
+  EXPECT_EQ(small.exit_code, 1) << small.all();
+  EXPECT_TRUE(std::filesystem::exists(scratch.path("crash-1-small/history.bin"))) << small.all();
 }
 
 // A lost message is also a false `closed`, among others: the bundle's name says which is meant.
