@@ -10,6 +10,8 @@
 // did things. It ends at once when the workers' coverage does not reach it. A violation ends it
 // with its fingerprint; what is inconclusive is no find. An input of another transport or of
 // another version is left out, the latter with a word. Run: ci/fuzz scenario
+#include <sys/prctl.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -148,6 +150,7 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
     std::exit(0);
   }
   std::atexit([] { target.reset(); });  // before the destructors of static objects, which it needs
+  ::prctl(PR_SET_TIMERSLACK, 1);        // ns, of the workers too: their pauses are short
   const std::vector<std::byte> small = to_bytes({.transport = transport, .settings = {}});
   share_and_try(find_counters(), Workers::forked, [&] {
     target.reset();

@@ -20,7 +20,6 @@
 namespace ipctorture {
 namespace {
 
-constexpr std::size_t page_bytes = 4096;
 constexpr std::size_t sections_max = 1024, names_bytes_max = 1u << 16;
 
 // A file of which little is wanted, read without trust.
@@ -77,6 +76,7 @@ std::span<std::uint8_t> find(const ObjectFile& file, const Object& object, std::
   if (section == nullptr) return {};
   auto* const at = reinterpret_cast<std::uint8_t*>(object.base + section->sh_addr);
   const std::size_t bytes = section->sh_size;
+  const auto page_bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   if ((object.base + section->sh_addr) % page_bytes != 0 || bytes % page_bytes != 0) {
     throw std::runtime_error(object.path + ": " + std::string(name) +
                              " has no pages of its own: link it with fuzz/counters.ld");
