@@ -11,6 +11,7 @@
 // with its fingerprint; what is inconclusive is no find. An input of another transport or of
 // another version is left out, the latter with a word. Run: ci/fuzz scenario
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -104,6 +105,7 @@ namespace {
 // A corpus to begin with.
 void write_seeds(const std::string& folder, const Registration& registration) {
   constexpr unsigned seeds = 64;
+  ::umask(077);
   std::filesystem::create_directories(folder);
   for (unsigned seed = 0; seed < seeds; ++seed) {
     const Scenario drawn = generate(seed, registration.name, registration.contract,
