@@ -12,6 +12,7 @@
 // another version is left out, the latter with a word. Run: ci/fuzz scenario
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -39,6 +40,8 @@ constexpr std::size_t features = 1u << 12;
 // libFuzzer reads these beside the coverage, and makes them zero before each input.
 [[gnu::section("__libfuzzer_extra_counters"), gnu::used]] std::uint8_t interleavings[features];
 
+constexpr unsigned failures_max = 10;  // of the harness, in all
+
 [[noreturn]] void give_up(int code, const std::string& why) {
   std::fprintf(stderr, "scenario_fuzzer: %s\n", why.c_str());
   std::exit(code);
@@ -53,40 +56,43 @@ class Target {
 
   const std::string& transport() const { return transport_; }
 
-  // 0: taken into the corpus when it is new; -1: never; or a violation.
-  int run(std::span<const std::byte> bytes) {
+  enum class Answer : std::uint8_t { good, left_out, cannot_run, harness_failed, violation };
+  Answer run(std::span<const std::byte> bytes) {
     ScenarioInput input;
     try {
       input = scenario_input_from_bytes(bytes);
     } catch (const std::invalid_argument& refused) {
-      tell_once(refused.what());
-      return -1;
+      const std::string_view why(refused.what());
+      if (why.find("version") != std::string_view::npos) tell_once(why);
+      return Answer::left_out;
     }
-    if (!transport_.empty() && input.transport != transport_) return -1;
+    if (!transport_.empty() && input.transport != transport_) return Answer::left_out;
     const Registration* registration = find_registration(input.transport);
-    if (registration == nullptr || registration->contract.exec_only) return -1;
-    return judge(run_scenario(engine_, scenario_of(input, registration->contract)));
+    if (registration == nullptr || registration->contract.exec_only) return Answer::left_out;
+    try {
+      return judge(run_scenario(engine_, scenario_of(input, registration->contract)));
+    } catch (const std::exception& failure) {
+      std::fprintf(stderr, "scenario_fuzzer: the harness failed: %s\n", failure.what());
+      return Answer::harness_failed;
+    }
   }
 
-  int judge(const ScenarioResult& result) {
+ private:
+  Answer judge(const ScenarioResult& result) {
     if (!result.unsupported.empty()) {
-      if (transport_.empty()) return -1;
-      give_up(69, transport_ + " cannot run here: " + result.unsupported);
+      tell_once("cannot run here: " + result.unsupported);
+      return Answer::cannot_run;
     }
     note_interleavings(result.history, interleavings);
     const Finding* finding = result.judgement.worst();
-    if (finding == nullptr || finding->verdict < Verdict::inconclusive) return 0;
-    if (finding->verdict == Verdict::inconclusive) return -1;
+    if (finding == nullptr || finding->verdict < Verdict::inconclusive) return Answer::good;
+    if (finding->verdict == Verdict::inconclusive) return Answer::left_out;
     std::fprintf(stderr, "scenario_fuzzer: %s: %s: %s\n", result.scenario.transport.data(),
                  fingerprint(*finding).c_str(), finding->what.c_str());
-    return violation;
+    return Answer::violation;
   }
-  static constexpr int violation = 1;
-
- private:
-  void tell_once(const std::string& refused) {
-    if (told_ || refused.find("version") == std::string::npos) return;
-    std::fprintf(stderr, "scenario_fuzzer: left out: %s\n", refused.c_str());
+  void tell_once(std::string_view why) {
+    if (!told_) std::fprintf(stderr, "scenario_fuzzer: left out: %s\n", std::string(why).c_str());
     told_ = true;
   }
 
@@ -97,10 +103,6 @@ class Target {
 };
 
 std::unique_ptr<Target> target;
-
-}  // namespace
-
-namespace {
 
 // A corpus to begin with.
 void write_seeds(const std::string& folder, const Registration& registration) {
@@ -157,7 +159,8 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   share_and_try(find_counters(), Workers::forked, [&] {
     target.reset();
     target = std::make_unique<Target>(transport);
-    target->run(small);
+    const Target::Answer answer = target->run(small);
+    if (answer == Target::Answer::cannot_run) give_up(69, transport + " cannot run here");
   });
   return 0;
 }
@@ -167,10 +170,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::atexit([] { target.reset(); });
     target = std::make_unique<Target>("");
   }
-  const int answer = target->run(std::as_bytes(std::span(data, size)));
-  if (answer != Target::violation) return answer;
-  target.reset();  // leaves nothing behind
-  std::abort();
+  const Target::Answer answer = target->run(std::as_bytes(std::span(data, size)));
+  static unsigned failures = 0;
+  if (answer == Target::Answer::harness_failed && ++failures == failures_max) {
+    target.reset();
+    ::_exit(71);  // libFuzzer calls exit() a find
+  }
+  if (answer == Target::Answer::violation) {
+    target.reset();  // leaves nothing behind
+    std::abort();
+  }
+  return answer == Target::Answer::good ? 0 : -1;  // what is left out, never in the corpus
 }
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
