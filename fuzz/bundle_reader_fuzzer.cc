@@ -1,23 +1,20 @@
 // libFuzzer: the reader of bundles (harness/report/bundle.h) against any folder, and the checkers
 // against any history that it lets through.
 //
-// An input is the files of one bundle, packed (see Pack). The reader must answer with a bundle or
-// with std::runtime_error; what it accepts is written again and must read the same, and judging its
-// history must not crash. The mutator edits one file at a time, and starts from a real bundle, so
-// that no corpus can go stale. The hash in history.bin is mended before each try, or nothing would
-// ever pass it (one input in 16 keeps its own). Run: ci/fuzz bundle_reader
+// An input is the files of one bundle, packed (fuzz/bundle_pack.h). The reader must answer with a
+// bundle or with std::runtime_error; what it accepts is written again and must read the same, and
+// judging its history must not crash. The mutator edits one file at a time, and starts from a real
+// bundle, so that no corpus can go stale. The hash in history.bin is mended before each try, or
+// nothing would ever pass it (one input in 16 keeps its own). Run: ci/fuzz bundle_reader
 #include <unistd.h>
 #include <xxhash.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <random>
 #include <stdexcept>
@@ -25,6 +22,8 @@
 #include <string_view>
 #include <vector>
 
+#include "fuzz/broken.h"
+#include "fuzz/bundle_pack.h"
 #include "harness/check/check.h"
 #include "harness/report/bundle.h"
 
@@ -35,44 +34,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<const char*, 7> file_names{"manifest.json", "scenario.json",  "history.bin",
-                                                "evidence.json", "judgement.json", "output.txt",
-                                                "stacks.txt"};
 constexpr std::size_t history_file = 2;
-constexpr std::string_view pack_magic = "ICTPACK1";
-
-// One string per file. Packed: the magic, then for each file u32 length and the bytes. Reading is
-// lenient, what is missing is empty.
-using Pack = std::array<std::string, file_names.size()>;
-
-Pack unpack(std::string_view bytes) {
-  Pack files;
-  if (bytes.starts_with(pack_magic)) bytes.remove_prefix(pack_magic.size());
-  for (std::string& file : files) {
-    std::uint32_t length = 0;
-    if (bytes.size() < sizeof length) break;
-    std::memcpy(&length, bytes.data(), sizeof length);
-    bytes.remove_prefix(sizeof length);
-    file = bytes.substr(0, length);
-    bytes.remove_prefix(file.size());
-  }
-  return files;
-}
-
-std::string pack(const Pack& files) {
-  std::string bytes(pack_magic);
-  for (const std::string& file : files) {
-    const auto length = static_cast<std::uint32_t>(file.size());
-    bytes.append(reinterpret_cast<const char*>(&length), sizeof length).append(file);
-  }
-  return bytes;
-}
-
-[[noreturn]] void broken(const std::string& what) {
-  std::fprintf(stderr, "%s\n", what.c_str());
-  std::abort();
-}
-
 // A private folder for this process, removed when it ends well.
 class Workshop {
  public:
@@ -85,21 +47,13 @@ class Workshop {
   Workshop& operator=(const Workshop&) = delete;
   ~Workshop() { fs::remove_all(path_); }
 
-  std::string put(const Pack& files) const {
+  std::string put(const BundlePack& files) const {
     const fs::path folder = path_ / "in";
     fs::create_directory(folder);
     for (std::size_t i = 0; i < files.size(); ++i) {
-      std::ofstream(folder / file_names[i], std::ios::binary) << files[i];
+      std::ofstream(folder / bundle_file_names[i], std::ios::binary) << files[i];
     }
     return folder.string();
-  }
-  static Pack get(const fs::path& folder) {
-    Pack files;
-    for (std::size_t i = 0; i < files.size(); ++i) {
-      std::ifstream in(folder / file_names[i], std::ios::binary);
-      files[i].assign(std::istreambuf_iterator<char>(in), {});
-    }
-    return files;
   }
   std::string fresh() const {  // a path where nothing is
     fs::remove_all(path_ / "out");
@@ -130,7 +84,7 @@ constexpr Contract contract{
 };
 
 // One producer sends two messages, one consumer receives them.
-Pack real_bundle() {
+BundlePack real_bundle() {
   BundleContent content;
   content.scenario.set_transport("pipe");
   content.scenario.messages = 2;
@@ -158,7 +112,7 @@ Pack real_bundle() {
   content.judgement = check({content.history, contract, content.scenario});
   const std::string folder = workshop().fresh();
   write_bundle(folder, content);
-  return Workshop::get(folder);
+  return bundle_files(folder);
 }
 
 void mend_hash(std::string& history) {
@@ -192,7 +146,7 @@ void judge(const BundleContent& content) {
 }
 
 void load_write_load(std::string_view bytes) {
-  Pack files = unpack(bytes);
+  BundlePack files = unpack_bundle(bytes);
   if (bytes.size() % 16 != 0) mend_hash(files[history_file]);
   BundleContent content;
   try {
@@ -224,11 +178,11 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
                                                std::size_t size_max, unsigned seed) {
   using namespace ipctorture;
   const std::string_view given(reinterpret_cast<const char*>(data), size);
-  Pack files;
-  if (given.starts_with(pack_magic)) {
-    files = unpack(given);
+  BundlePack files;
+  if (given.starts_with(bundle_pack_magic)) {
+    files = unpack_bundle(given);
   } else {
-    static const Pack real = real_bundle();
+    static const BundlePack real = real_bundle();
     files = real;
   }
   std::minstd_rand random(seed);
@@ -237,7 +191,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   const std::size_t before = file.size();
   file.resize(room);
   file.resize(LLVMFuzzerMutate(reinterpret_cast<std::uint8_t*>(file.data()), before, room));
-  const std::string packed = pack(files);
+  const std::string packed = pack_bundle(files);
   if (packed.size() > size_max) return size;
   std::memcpy(data, packed.data(), packed.size());
   return packed.size();

@@ -4,6 +4,10 @@
 // ci/fuzz's.
 //
 //   replay_scenario_reader fuzz/corpus/scenario_reader fuzz/regressions/scenario_reader
+//   replay_schedule --transport=shm_ring fuzz/regressions/schedule/shm_ring
+//
+// Words that begin with '-' are the target's own. Folders in a folder are left out: they belong to
+// one transport each.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +18,7 @@
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+extern "C" [[gnu::weak]] int LLVMFuzzerInitialize(int* argc, char*** argv);
 extern "C" [[gnu::weak]] std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                              std::size_t size_max, unsigned seed);
 
@@ -36,6 +41,7 @@ std::size_t run_folder(const std::filesystem::path& folder) {
   std::size_t count = 0;
   if (!std::filesystem::is_directory(folder)) return 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
     std::ifstream file(entry.path(), std::ios::binary);
     const std::vector<char> bytes(std::istreambuf_iterator<char>(file), {});
     std::printf("%s, %zu bytes\n", entry.path().c_str(), bytes.size());
@@ -59,8 +65,11 @@ std::size_t run_own_inputs() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (LLVMFuzzerInitialize != nullptr) LLVMFuzzerInitialize(&argc, &argv);
   std::size_t count = run_own_inputs();
-  for (int i = 1; i < argc; ++i) count += run_folder(argv[i]);
+  for (int i = 1; i < argc; ++i) {
+    if (argv[i][0] != '-') count += run_folder(argv[i]);
+  }
   std::printf("%zu inputs\n", count);
   return count > 0 ? 0 : 1;  // none at all: a wrong path
 }

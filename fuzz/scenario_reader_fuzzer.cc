@@ -5,28 +5,22 @@
 // ci/fuzz scenario_reader
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "fuzz/broken.h"
 #include "harness/scenario/codec.h"
 
 namespace ipctorture {
 namespace {
-
-[[noreturn]] void broken(const char* what, const std::string& text) {
-  std::fprintf(stderr, "%s:\n%s\n", what, text.c_str());
-  std::abort();
-}
 
 void read_write_read(std::string_view text) {
   Scenario scenario;
   try {
     scenario = scenario_from_json(text);
   } catch (const std::invalid_argument& refused) {
-    if (std::string_view(refused.what()).empty()) broken("refused without a reason", std::string());
+    must_say_why(refused.what());
     return;
   }
   const std::string written = scenario_to_json(scenario);

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "harness/launch/exec_worker.h"
+#include "harness/launch/start_line.h"
 #include "harness/report/presentable.h"
 #include "harness/scenario/fuzz_input_header.h"
 #include "harness/scenario/generate.h"

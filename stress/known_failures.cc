@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fnmatch.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +10,7 @@
 #include "harness/base/clock.h"
 #include "harness/check/verdict.h"
 #include "stress/nearest.h"
+#include "stress/toml_text.h"
 
 namespace ipctorture {
 namespace {
@@ -129,13 +129,7 @@ bool KnownFailure::covers(std::string_view name) const {
 }
 
 std::vector<KnownFailure> parse_known(std::string_view text, const std::string& file) {
-  toml::table table;
-  try {
-    table = toml::parse(text, file);
-  } catch (const toml::parse_error& error) {
-    throw UsageError(
-        fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
-  }
+  const toml::table table = read_toml_text(text, file);
   std::vector<KnownFailure> entries;
   std::set<std::pair<std::string, std::string>> listed;
   for (const auto& [key, node] : table) {

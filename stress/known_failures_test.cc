@@ -95,6 +95,11 @@ TEST(KnownFailures, WhatMakesNoSenseIsRefusedInOneLineWithItsPlace) {
   EXPECT_THAT(refusal("known = [1, 2]\n"), HasSubstr("[[known]]"));
   EXPECT_THAT(refusal(replaced(good, "waits", std::string(1001, 'x'))), HasSubstr("above 1000"));
   EXPECT_THAT(refusal("\xff\xfe"), StartsWith("known.toml:1: "));
+  // The library takes a key for granted there.
+  for (const char* header : {"[\n", "[ \r\n", "[[\n", "[[ =x]]\n", "\t[+\n", "a\xef\xbb\xb7 = 1\n",
+                             "a = \"\"\"b\"\"\"\n"}) {
+    EXPECT_THAT(refusal("\n" + std::string(header)), StartsWith("known.toml:2: "));
+  }
 }
 
 TEST(KnownFailures, TwoEntriesForTheSameAreRefused) {

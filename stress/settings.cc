@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <toml++/toml.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,6 +11,7 @@
 #include "harness/base/descriptor.h"
 #include "harness/scenario/generate.h"
 #include "stress/nearest.h"
+#include "stress/toml_text.h"
 
 namespace ipctorture {
 namespace {
@@ -84,13 +84,7 @@ void Settings::read_environment(const Environment& environment) {
 }
 
 void Settings::read_toml(std::string_view text, const std::string& file) {
-  toml::table table;
-  try {
-    table = toml::parse(text, file);
-  } catch (const toml::parse_error& error) {
-    throw UsageError(
-        fmt::format("{}:{}: {}", file, error.source().begin.line, error.description()));
-  }
+  const toml::table table = read_toml_text(text, file);
   for (const auto& [key, node] : table) {
     const std::string_view name = key.str();
     const std::string where = fmt::format("{}:{}: {}", file, node.source().begin.line, name);

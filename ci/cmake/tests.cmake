@@ -83,21 +83,34 @@ test_program(test_cli ${cli_sources} LABEL slow
 target_compile_definitions(test_cli PRIVATE IPCTORTURE_PROGRAM="$<TARGET_FILE:ipctorture>")
 add_dependencies(test_cli ipctorture)
 
-# The inputs of the fuzz targets as ordinary tests, without libFuzzer.
-file(GLOB fuzz_sources CONFIGURE_DEPENDS fuzz/*_fuzzer.cc)
-foreach(source IN LISTS fuzz_sources)
-  get_filename_component(name ${source} NAME_WE)
-  string(REGEX REPLACE "_fuzzer$" "" name ${name})
-  add_executable(replay_${name} ${source} fuzz/replay_inputs.cc)
-  if(name STREQUAL "scenario")
-    target_sources(replay_${name} PRIVATE fuzz/scenario_mutator.cc fuzz/interleavings.cc fuzz/shared_counters.cc)
-    target_link_libraries(replay_${name} PRIVATE ipctorture_harness ipctorture_transports)
-  else()
-    target_link_libraries(replay_${name} PRIVATE ipctorture_report)
-  endif()
-  add_test(NAME FuzzInputs.${name} COMMAND replay_${name} ${CMAKE_SOURCE_DIR}/fuzz/corpus/${name}
-           ${CMAKE_SOURCE_DIR}/fuzz/regressions/${name})
+# The inputs of the fuzz targets as ordinary tests, without libFuzzer: of fuzz/corpus/NAME, fuzz/regressions/NAME, and a
+# folder in these for each transport, if the target has some.
+include(ci/cmake/fuzz_targets.cmake)
+fuzz_target_names(fuzz_names)
+foreach(name IN LISTS fuzz_names)
+  add_executable(replay_${name} fuzz/replay_inputs.cc)
+  fuzz_target(replay_${name} ${name})
+  set(folders ${CMAKE_SOURCE_DIR}/fuzz/corpus/${name} ${CMAKE_SOURCE_DIR}/fuzz/regressions/${name})
+  add_test(NAME FuzzInputs.${name} COMMAND replay_${name} ${folders} ${CMAKE_BINARY_DIR}/seeds/${name})
   set_tests_properties(FuzzInputs.${name} PROPERTIES TIMEOUT 300)
+  if(name MATCHES "_reader$")  # and what fuzzing would begin with
+    add_test(NAME FuzzSeeds.${name} COMMAND make_seeds ${name} ${CMAKE_BINARY_DIR}/seeds/${name} 24)
+    set_tests_properties(FuzzSeeds.${name} PROPERTIES FIXTURES_SETUP seeds_of_${name} TIMEOUT 60)
+    set_tests_properties(FuzzInputs.${name} PROPERTIES FIXTURES_REQUIRED seeds_of_${name})
+  endif()
+  foreach(folder IN LISTS folders)
+    file(GLOB entries CONFIGURE_DEPENDS LIST_DIRECTORIES true ${folder}/*)
+    foreach(entry IN LISTS entries)
+      if(IS_DIRECTORY ${entry})
+        get_filename_component(transport ${entry} NAME)
+        get_filename_component(kind ${folder}/.. ABSOLUTE)
+        get_filename_component(kind ${kind} NAME)
+        add_test(NAME FuzzInputs.${name}.${kind}.${transport}
+                 COMMAND replay_${name} --transport=${transport} ${entry})
+        set_tests_properties(FuzzInputs.${name}.${kind}.${transport} PROPERTIES TIMEOUT 300)
+      endif()
+    endforeach()
+  endforeach()
 endforeach()
 
 # Coverage over several processes: a fuzzer of a planted bug, as an ordinary program.

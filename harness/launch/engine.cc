@@ -12,6 +12,7 @@
 #include "harness/launch/active.h"
 #include "harness/launch/crew.h"
 #include "harness/launch/director.h"
+#include "harness/launch/lane_reader.h"
 #include "harness/launch/leftovers.h"
 #include "harness/launch/watch.h"
 #include "harness/scenario/options.h"
@@ -255,84 +256,10 @@ class Engine::Implementation {
     history.channels = job.scenario.channels();
     history.evidence = watch_.take_evidence();
     for (unsigned number = 0; number < lanes.size(); ++number) {
-      const LanePlan plan = plan_lane(job.scenario, number);
-      const LaneHeader& header = lanes[number].header();
-      LaneHistory lane{.worker = plan.worker, .thread = plan.thread};
-      for (unsigned channel = 0; channel < history.channels; ++channel) {
-        lane.producer_on.push_back(plan.producer_on[channel]);
-        lane.consumer_on.push_back(plan.consumer_on[channel]);
-      }
-      // Workers are gone or done; still, nothing they wrote is trusted beyond the lane.
-      const std::uint64_t capacity = std::min(job.journal_records, lane_records);
-      const std::uint64_t head = std::min(header.head.load(std::memory_order_acquire), capacity);
-      const bool open = header.opened.load(std::memory_order_acquire) > head && head < capacity;
-      if (open) settle_cut(lanes[number].records()[head]);
-      lane.records = {lanes[number].records(), head + (open ? 1 : 0)};
-      history.lanes.push_back(std::move(lane));
-      if (lanes[number].state() == LaneState::failed) {
-        history.evidence.push_back({.fact = Fact::worker_failed,
-                                    .lane = static_cast<int>(number),
-                                    .value = static_cast<std::uint64_t>(header.error),
-                                    .text = error_text(header)});
-      }
-      if (const std::uint32_t limit = header.descriptors_max.load(); limit > 0) {
-        history.evidence.push_back({.fact = Fact::limited,
-                                    .lane = static_cast<int>(number),
-                                    .value = limit,
-                                    .text = fault_words(job.scenario.faults)});
-      }
-      add_call_faults(lanes[number], number, history);
-      add_resource_leaks(header, number, history);
+      gather_lane(lanes[number], number, job.scenario, std::min(job.journal_records, lane_records),
+                  &history);
     }
     return history;
-  }
-
-  // Its worker may have died while it completed the record: what stands there then is half of an
-  // answer, and counts for none.
-  static void settle_cut(Record& record) {
-    record.returned = 0;
-    record.outcome = static_cast<std::uint8_t>(Outcome::unknown);
-    if (record.op() == Op::receive) record.message = record.size = 0;
-  }
-
-  static std::string error_text(const LaneHeader& header) {
-    return {header.error_text, ::strnlen(header.error_text, sizeof header.error_text)};
-  }
-
-  static void add_call_faults(const Lane& lane, unsigned number, History& history) {
-    const LaneHeader& header = lane.header();
-    const unsigned failed = std::min(header.calls_failed.load(std::memory_order_acquire),
-                                     std::uint32_t{lane_failures_max});
-    for (unsigned i = 0; i < failed; ++i) {
-      const CallFailure& failure = lane.failures()[i];
-      history.evidence.push_back(
-          {.fact = Fact::shortage,
-           .lane = static_cast<int>(number),
-           .from = failure.at,
-           .to = failure.at,
-           .value = static_cast<std::uint64_t>(failure.error),
-           .text = {failure.call, ::strnlen(failure.call, sizeof failure.call)}});
-    }
-    const std::uint64_t shortened = header.calls_shortened.load(std::memory_order_acquire);
-    const std::uint64_t interrupted = header.calls_interrupted.load(std::memory_order_acquire);
-    if (shortened + interrupted == 0) return;
-    history.evidence.push_back(
-        {.fact = Fact::calls_cut,
-         .lane = static_cast<int>(number),
-         .value = shortened + interrupted,
-         .text = fmt::format("{} short, {} interrupted", shortened, interrupted)});
-  }
-
-  static void add_resource_leaks(const LaneHeader& header, unsigned number, History& history) {
-    const auto grown = [&](int before, int after, const char* what) {
-      if (before < 0 || after <= before) return;
-      history.evidence.push_back({.fact = Fact::leaked,
-                                  .lane = static_cast<int>(number),
-                                  .value = static_cast<std::uint64_t>(after - before),
-                                  .text = what});
-    };
-    grown(header.descriptors_before, header.descriptors_after, "descriptors");
-    grown(header.mappings_before, header.mappings_after, "shared mappings");
   }
 
   void account_for_leaks(const CrewJob& job, History& history) {

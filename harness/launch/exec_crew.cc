@@ -15,7 +15,7 @@
 
 #include "harness/base/futex.h"
 #include "harness/launch/crew.h"
-#include "harness/launch/exec_worker.h"
+#include "harness/launch/start_line.h"
 #include "harness/launch/worker_output.h"
 #include "harness/work/lane_plan.h"
 

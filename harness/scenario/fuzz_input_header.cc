@@ -35,6 +35,9 @@ FuzzInputHeader read_fuzz_input_header(std::span<const std::byte> bytes,
   std::memcpy(header.own.data(), bytes.data() + own_at, header.own.size());
   const auto* name = reinterpret_cast<const char*>(bytes.data() + name_at);
   header.transport.assign(name, ::strnlen(name, name_bytes - 1));
+  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz0123456789_";
+  const bool is_name = header.transport.find_first_not_of(letters) == std::string::npos;
+  if (header.transport.empty() || !is_name) refuse("names no transport");
   return header;
 }
 

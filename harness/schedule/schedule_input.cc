@@ -99,6 +99,13 @@ Trial trial_of(const ScheduleInput& input, const Contract& contract, Backend bac
   trial.shortages = extra == Extra::shortages;
   trial.weak_memory = extra == Extra::weak;
   trial.hostile = extra == Extra::hostile && contract.hostile == Hostile::only_errors;
+  // Where no message is long enough to end a consumer, only a deadline does.
+  if (!scenario_faults(s, contract).empty()) {
+    s.receive_deadlines = timed(s, contract).receive_deadlines;
+    if (contract.deadline_at) s.receive_deadlines.at_permille = 700;
+    if (!contract.deadline_at) s.receive_deadlines.now_permille = 1000;
+    if (!contract.deadline_now) s.receive_deadlines.at_permille = 1000;
+  }
   return trial;
 }
 

@@ -1,5 +1,5 @@
 // The line that starts a separate worker says all that it needs, also to one in another language.
-#include "harness/launch/exec_worker.h"
+#include "harness/launch/start_line.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -57,6 +57,29 @@ TEST(StartLine, RefusesWhatDoesNotFit) {
   EXPECT_THROW(parse_start_line(start_line(start)), std::invalid_argument);
   EXPECT_THROW(parse_start_line("{"), std::invalid_argument);
   EXPECT_THROW(parse_start_line("{}"), std::invalid_argument);
+}
+
+std::string refusal(const std::string& from, const std::string& to) {
+  std::string line = start_line(example());
+  line.replace(line.find(from), from.size(), to);
+  try {
+    parse_start_line(line);
+  } catch (const std::invalid_argument& refused) {
+    return refused.what();
+  }
+  return "accepted";
+}
+
+TEST(StartLine, RefusesWhatNoSupervisorWrites) {
+  using testing::HasSubstr;
+  EXPECT_THAT(refusal("\"18446744073709551615\"", "\"18446744073709551616\""), HasSubstr("token"));
+  EXPECT_THAT(refusal("\"worker\":1", "\"worker\":3"), HasSubstr("worker: 3 is above 2"));
+  EXPECT_THAT(refusal("\"protocol\":1", "\"protocol\":2"), HasSubstr("version 1"));
+  EXPECT_THAT(refusal("/tmp/x/lane-1", "/tmp/x/lane\\u0000"), HasSubstr("zero byte"));
+  EXPECT_THAT(refusal("\"capacity\":64", "\"capacity\":-1"), HasSubstr("capacity"));
+  EXPECT_EQ(refusal("\"worker\":1", "\"later\":[],\"worker\":1"), "accepted");
+  const std::string deep(100'000, '[');
+  EXPECT_THAT(refusal("\"worker\":1", "\"worker\":1,\"x\":" + deep), HasSubstr("nested deeper"));
 }
 
 }  // namespace
