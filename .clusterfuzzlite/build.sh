@@ -4,14 +4,16 @@
 # dynamically.
 #
 #   OUT/NAME_fuzzer                    the target
-#   OUT/NAME_fuzzer_seed_corpus.zip    fuzz/corpus/NAME and fuzz/regressions/NAME
-#   OUT/NAME_fuzzer.dict, .options     the words of the corpora; limits as in ci/fuzz
+#   OUT/NAME_fuzzer_seed_corpus.zip    fuzz/corpus/NAME, fuzz/regressions/NAME, and what fuzz/make_seeds.cc writes
+#   OUT/NAME_fuzzer.dict, .options     the words of the seeds; limits as in ci/fuzz
 #   OUT/workers/                       programs that targets start
 #
 # ci/test-clusterfuzzlite tests it without Docker.
 
-# Those that answer an input always alike: fuzz/NAME_fuzzer.cc.
-targets=(bundle_reader scenario_reader)
+# Those that answer an input always alike: fuzz/NAME_fuzzer.cc. A target over transports needs what these need
+# (liburing, Boost) in the Dockerfile, and as static libraries.
+targets=(bundle_reader failure_reader history_reader known_reader lane_reader night_reader results_reader
+         scenario_reader schedule_reader start_line_reader)
 # Targets of the build that these start as programs of their own.
 workers=()
 
@@ -31,7 +33,8 @@ if [[ -d $libraries ]]; then
   make -C "$xxhash" libxxhash.a CC="$CC" CFLAGS="${CFLAGS:-}" >/dev/null
   cp "$xxhash/libxxhash.a" "$static/"
   options+=("-DXXHASH_INCLUDE=$xxhash")
-  export CPLUS_INCLUDE_PATH=$libraries/fmt/include:$libraries/json/single_include
+  export CPLUS_INCLUDE_PATH=$libraries/fmt/include:$libraries/json/single_include:$libraries/tomlplusplus/include
+  options+=("-DTOMLPLUSPLUS_INCLUDE=$libraries/tomlplusplus/include")
 else
   cp "$("$CC" -print-file-name=libxxhash.a)" "$static/"
 fi
@@ -42,15 +45,10 @@ for package in fmt nlohmann_json CLI11 Boost; do
 done
 cmake -S "$source_dir" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE= -DCMAKE_FIND_PACKAGE_PREFER_CONFIG=ON \
   -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_CXX_FLAGS="$CXXFLAGS" -DIPCTORTURE_TESTS=OFF -DIPCTORTURE_FUZZ=ON \
-  -DIPCTORTURE_FUZZ_ENGINE="$LIB_FUZZING_ENGINE" -DTOMLPLUSPLUS_INCLUDE="$source_dir" "${options[@]}"
+  -DIPCTORTURE_FUZZ_ENGINE="$LIB_FUZZING_ENGINE" "${options[@]}"
 cmake --build "$build" --target "${targets[@]/#/fuzz_}" "${workers[@]}"
-
-# Every "word" of a corpus of JSON, once, and what holds JSON together.
-dictionary() {
-  printf '"%s"\n' '{' '}' '[' ']' ':' ',' 'true' 'false' 'null' '\"' '18446744073709551615' 'ICTPACK1' 'ICTHIST1'
-  { find "$source_dir/fuzz/corpus" -name '*.json' -exec grep -ohE '"[A-Za-z0-9_]+"' {} + || true; } |
-    LC_ALL=C sort -u | sed 's/^"\(.*\)"$/"\\"\1\\""/'
-}
+# It knows every transport; where these do not compile, the targets begin without its seeds.
+cmake --build "$build" --target make_seeds || ln -sf "$(command -v false)" "$build/make_seeds"
 
 mkdir -p "$OUT/workers"
 for worker in "${workers[@]}"; do cp "$build/$worker" "$OUT/workers/"; done
@@ -63,10 +61,11 @@ for target in "${targets[@]}"; do
   for folder in corpus regressions; do
     [[ -d fuzz/$folder/$target ]] && cp "fuzz/$folder/$target"/* "$seeds/"
   done
-  # A target without a corpus makes its first input itself; an archive must hold something.
+  # A target without seeds makes its first input itself; an archive must hold something.
+  "$build/make_seeds" "$target" "$seeds" 64 || true
   [[ -n $(ls "$seeds") ]] || printf '0' >"$seeds/any"
   rm -f "$OUT/${name}_seed_corpus.zip"
   (cd "$seeds" && python3 -m zipfile -c "$OUT/${name}_seed_corpus.zip" ./*)
-  dictionary >"$OUT/$name.dict"
+  "$build/make_seeds" --words "$target" >"$OUT/$name.dict" || printf '"ICTF"\n' >"$OUT/$name.dict"
   printf '[libfuzzer]\nmax_len = 65536\nlen_control = 0\ntimeout = 10\nrss_limit_mb = 2048\n' >"$OUT/$name.options"
 done

@@ -6,14 +6,14 @@
 // Writes COUNT files into FOLDER; equal arguments give equal files. A TARGET
 // without seeds of its own: exit code 3 and nothing written. TRANSPORT: only such seeds.
 //
-//   build/fuzz/make_seeds --list all|hostile
+//   build/fuzz/make_seeds --list all|hostile|every
 //
 //   build/fuzz/make_seeds --words TARGET
 //
 // A dictionary for libFuzzer: the words of TARGET's seeds, once each, and what every format knows.
 //
-// With --list, the names of the transports that can be fuzzed: all shipped ones, or those whose
-// contract promises to withstand a hostile peer.
+// With --list, the names of the transports that can be fuzzed: all shipped ones, those whose
+// contract promises to withstand a hostile peer, or faulty ones too.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -291,10 +291,11 @@ int print_words(const std::string& target) {
   return 0;
 }
 
-void list(bool only_hostile) {
+void list(std::string_view which) {
   for (const Registration& one : registrations()) {
     const bool withstands = one.contract.hostile == Hostile::only_errors;
-    if (one.kind == Kind::shipped && (withstands || !only_hostile)) fmt::print("{}\n", one.name);
+    const bool fits = one.kind == Kind::shipped && (withstands || which != "hostile");
+    if (fits || which == "every") fmt::print("{}\n", one.name);
   }
 }
 
@@ -316,7 +317,7 @@ int make(const std::string& target, const fs::path& folder, std::uint64_t count,
 
 int main(int argc, char** argv) {
   if (argc == 3 && std::string_view(argv[1]) == "--list") {
-    ipctorture::list(argv[2] == std::string_view("hostile"));
+    ipctorture::list(argv[2]);
     return 0;
   }
   if (argc == 3 && std::string_view(argv[1]) == "--words") return ipctorture::print_words(argv[2]);

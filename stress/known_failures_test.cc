@@ -102,6 +102,16 @@ TEST(KnownFailures, WhatMakesNoSenseIsRefusedInOneLineWithItsPlace) {
   }
 }
 
+TEST(KnownFailures, TextsOfEveryLanguageAreRead) {
+  const std::string text = replaced(good, "waits", "# \xd0\xbf\xf0\x9f\x90\x9e waits \\\"");
+  const auto entries = parse_known("\xef\xbb\xbf# gr\xc3\xbcn\n" + text, "known.toml");
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[0].reason, "# \xd0\xbf\xf0\x9f\x90\x9e waits \" for a fix");
+  EXPECT_EQ(entries[0].where, "known.toml:2");
+  EXPECT_THAT(refusal("a = 0\"\xc3\xbc\"\nb = '\xc3\xbc'"), HasSubstr("known.toml:"));
+  EXPECT_THAT(refusal("a = \"\xed\xa0\x80\""), HasSubstr("is no UTF-8"));
+}
+
 TEST(KnownFailures, TwoEntriesForTheSameAreRefused) {
   std::string text = replaced(good, "transport = \"pipe\"\n", "");
   text = replaced(text, "leaks/nothing left behind/descriptors", "order/order: total/reordered");

@@ -39,19 +39,26 @@ shrink_bundle() {
 }
 
 # Inputs of fuzz targets: libFuzzer itself makes them small.
-target_of() { local target=${step%%.*}; echo "${target#fuzz-}"; }
+# The transport goes by the environment: libFuzzer starts programs of its own, which do not get a flag.
+input_command() { # WORD...
+  local transport
+  transport=$(transport_of "${step%%.*}")
+  command=(env ${transport:+"IPCTORTURE_FUZZ_TRANSPORT=$transport"} "$(fuzz_program "${step%%.*}")" -timeout=10 "$@" "$path")
+}
 rate_input() {
-  local i hits=0
+  local i hits=0 command
+  input_command
   echo "=== replay $path"
   for i in 1 2 3; do
-    watched group /dev/null /dev/null timeout --foreground -k 5 30 "$(fuzz_program "$(target_of)")" -timeout=10 "$path"
+    watched group /dev/null /dev/null timeout --foreground -k 5 30 "${command[@]}"
     ((code)) && ((hits++))
   done
   [[ -z $ended_by ]] || return
   echo "{\"schema\":\"ipctorture-replay/1\",\"attempts\":3,\"reproduced\":$hits}" | write_file "$night/rates/$key.json"
 }
 shrink_input() {
+  local command
+  input_command -minimize_crash=1 -max_total_time=20 -exact_artifact_path="$night/shrunk/$key"
   echo "=== shrink $path"
-  watched group /dev/null "$night/shrunk/$key.txt" timeout --foreground -k 5 40 "$(fuzz_program "$(target_of)")" \
-    -minimize_crash=1 -max_total_time=20 -exact_artifact_path="$night/shrunk/$key" "$path"
+  watched group /dev/null "$night/shrunk/$key.txt" timeout --foreground -k 5 40 "${command[@]}"
 }

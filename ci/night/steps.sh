@@ -5,16 +5,45 @@
 weights=(run:16 score:10 score-asan:5 loaded:8 run-tsan:9 loaded-tsan:3 run-asan:10 loaded-asan:3 fuzz:16 explore:20)
 checks=(tidy gcc asan tsan)
 
-targets() { (cd fuzz && ls ./*_fuzzer.cc 2>/dev/null | sed 's|^\./||; s/_fuzzer\.cc$//'); }
-fuzz_program() { ls -t build/fuzz*/fuzz_"$1" 2>/dev/null | head -n 1; }
+targets() { ci/fuzz --no-build --list | cut -d ' ' -f 2 | sort -u; }
 preset_of() {
   case $1 in
+    fuzz-plain*) echo fuzz-plain ;;
     fuzz*) echo fuzz ;;
     *-asan) echo asan ;;
     *-tsan) echo tsan ;;
     *) echo dev ;;
   esac
 }
+# A fuzz step is fuzz-UNIT, or fuzz-plain-UNIT; a unit is TARGET, or TARGET-TRANSPORT.
+unit_of() { local unit=${1#fuzz-}; echo "${unit#plain-}"; }
+transport_of() { local unit; unit=$(unit_of "$1"); [[ $unit != *-* ]] || echo "${unit#*-}"; }
+fuzz_program() { local unit; unit=$(unit_of "$1"); echo "build/$(preset_of "$1")/fuzz_${unit%%-*}"; }
+# fuzz_command NAME WORD...: ci/fuzz for that step alone.
+fuzz_command() {
+  local unit transport words=()
+  unit=$(unit_of "$1") transport=$(transport_of "$1")
+  [[ -z $transport ]] || words=(--transport "$transport")
+  command=(ci/fuzz --no-build --preset "$(preset_of "$1")" "${words[@]}" "${@:2}" "${unit%%-*}")
+}
+
+# fuzz_steps NAME MOST: the steps that a step's name of the plan stands for, at the most MOST of them: others each night,
+# so that all come to their turn. `fuzz` is all; a target without a transport, those over every transport that fits.
+fuzz_steps() {
+  local all=() preset target transport name i first
+  while read -r preset target transport; do
+    name=$preset-$target
+    [[ $transport == - ]] || name+=-$transport
+    [[ $transport == - || ${#chosen[@]} == 0 || " ${chosen[*]} " == *" $transport "* ]] || continue
+    [[ $1 == fuzz || $(unit_of "$name") == "$(unit_of "$1")" || $(unit_of "$name") == "$(unit_of "$1")"-* ]] || continue
+    [[ $1 != fuzz-plain-* || $preset == fuzz-plain ]] && all+=("$name")
+  done < <(ci/fuzz --no-build --list --transport all 2>/dev/null)
+  ((${#all[@]})) || return
+  i=$(($2 < 1 ? 1 : $2 > ${#all[@]} ? ${#all[@]} : $2))
+  first=$(($(date +%s) / 86400 * i))
+  for (( ; i > 0; i--, first++)); do echo "${all[first % ${#all[@]}]}"; done
+}
+
 program_of() { echo "build/$(preset_of "$1")/ipctorture"; }
 
 # describe NAME: sets what write_step needs.
@@ -25,9 +54,9 @@ describe() {
     *-asan) sanitizer=asan ;;
     *-tsan) sanitizer=tsan ;;
     fuzz-*)
-      target=${1#fuzz-}
-      program=$(fuzz_program "$target")
-      [[ $program == build/fuzz-plain/* ]] || sanitizer=asan
+      target=$(unit_of "$1")
+      program=$(fuzz_program "$1")
+      [[ $1 == fuzz-plain-* ]] || sanitizer=asan
       ;;
     more) engine=run ;;
     tidy | gcc) engine=checks ;;
@@ -78,7 +107,7 @@ command_of() {
       ;;
     fuzz)
       whom=group
-      command=(ci/fuzz --seconds $((share_ms > 10000 ? share_ms * 9 / 10000 : 5)) "$target")
+      fuzz_command "$1" --seconds $((share_ms > 10000 ? share_ms * 9 / 10000 : 5))
       ;;
     checks)
       whom=group
@@ -90,25 +119,20 @@ command_of() {
 # ----- the corpora, kept in build/fuzz*/corpus and made small
 
 corpus_of() { echo "${program%/*}/corpus/$target"; }
+# What a merge that was broken off left; the old corpus stays then.
 restore_corpus() {
   local corpus
   corpus=$(corpus_of)
   [[ ! -d $corpus && -d $corpus.old ]] && mv "$corpus.old" "$corpus"
   rm -rf "$corpus.small" "$corpus.old"
 }
-# Only what adds coverage is kept. Whatever goes wrong, the old corpus stays.
 minimise_corpus() {
-  local corpus
-  corpus=$(corpus_of)
-  [[ -d $corpus ]] || return
-  mkdir "$corpus.small" && TMPDIR=/dev/shm watched group /dev/null "$night/$name/minimise.txt" \
-    timeout --foreground -k 5 $((share_ms / 5000 + 20)) "$program" -merge=1 -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
-    "$corpus.small" "$corpus"
-  if ((code == 0)) && [[ -n $(ls -A "$corpus.small") ]]; then
-    mv "$corpus" "$corpus.old" && mv "$corpus.small" "$corpus"
-  fi
+  local command
+  [[ -d $(corpus_of) ]] || return
+  fuzz_command "$name" --merge
+  watched group /dev/null "$night/$name/minimise.txt" timeout --foreground -k 5 $((share_ms / 5000 + 20)) "${command[@]}"
   restore_corpus
-  corpus_files=$(ls -A "$corpus" | wc -l)
+  corpus_files=$(ls -A "$(corpus_of)" | wc -l)
 }
 # The target's own log, and the inputs that it failed on since the step began.
 collect_fuzz() {

@@ -10,6 +10,8 @@
 namespace ipctorture {
 namespace {
 
+constexpr int unsupported_here = 69;  // the target does not fit the transport, and said so
+
 std::uint64_t number_at(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
   std::uint64_t number = 0;
@@ -47,7 +49,20 @@ std::string_view frame_function(std::string_view line) {
 
 struct Report {
   std::string kind, function, last;
+  std::string finding, what;  // as the target itself says it
 };
+
+// "schedule_fuzzer: shm_ring: order/total/reordered: message 2 came before message 1"
+void read_finding(std::string_view line, Report* report) {
+  const std::size_t name = line.find("_fuzzer: ");
+  if (name == std::string_view::npos || line.find(' ') < name || !report->finding.empty()) return;
+  line = after(line, "_fuzzer: ");
+  const std::string_view said = after(line, ": ");
+  const std::string_view finding = said.substr(0, said.find(": "));
+  if (std::count(finding.begin(), finding.end(), '/') < 2) return;
+  report->finding = finding;
+  report->what = said.substr(std::min(finding.size() + 2, said.size()));
+}
 
 void read_line(std::string_view line, NightStep* step, Report* report) {
   FuzzFigures& figures = *step->fuzz;
@@ -68,6 +83,7 @@ void read_line(std::string_view line, NightStep* step, Report* report) {
     report->kind =
         tool == std::string_view("runtime error:") ? "undefined behaviour" : first_word(kind);
   }
+  read_finding(line, report);
   if (report->kind.empty() && !line.starts_with("#") && !line.empty()) report->last = line;
   if (!report->kind.empty() && report->function.empty()) report->function = frame_function(line);
 }
@@ -84,15 +100,20 @@ void read_fuzz_log(std::string_view log, const std::vector<std::string>& found, 
   const std::string kind = report.kind.empty() ? "an input that it fails on" : report.kind;
   for (const std::string& path : found) {
     const std::string function = report.function.empty() ? "" : fmt::format("/{}", report.function);
+    const bool told = !report.finding.empty();
     step->sightings.push_back(
         {.transport = "fuzz: " + step->target,
-         .fingerprint = night_text(fmt::format("fuzz/{}{}", kind, function)),
-         .what = night_text(
-             fmt::format("{}{}{}", kind, report.function.empty() ? "" : " in ", report.function)),
+         .fingerprint =
+             night_text(told ? report.finding : fmt::format("fuzz/{}{}", kind, function)),
+         .what =
+             night_text(told ? report.what
+                             : fmt::format("{}{}{}", kind, report.function.empty() ? "" : " in ",
+                                           report.function)),
          .bundle = night_text(path),
          .is_input = true});
   }
-  const bool failed = step->state == StepState::finished && step->exit_code > 0;
+  const bool failed = step->state == StepState::finished && step->exit_code > 0 &&
+                      step->exit_code != unsupported_here;
   if (failed && found.empty() && step->why.empty()) {
     step->why = night_text("the fuzzer ended without an input that shows why; it said last: " +
                            (report.last.empty() ? "nothing" : report.last));

@@ -105,7 +105,14 @@ std::string replay_command(const NightFailure& failure) {
   const NightSighting& best = failure.best;
   const std::string program = failure.program.empty() ? "build/dev/ipctorture" : failure.program;
   const std::string& path = failure.shrunk.empty() ? best.bundle : failure.shrunk;
-  if (best.is_input && !path.empty()) return shell_word(program) + " " + shell_word(path);
+  if (best.is_input && !path.empty()) {
+    // "fuzz: schedule-shm_ring": a target over a transport.
+    const std::size_t dash = best.transport.find('-');
+    const std::string flag = dash == std::string::npos
+                                 ? ""
+                                 : " --transport=" + shell_word(best.transport.substr(dash + 1));
+    return shell_word(program) + flag + " " + shell_word(path);
+  }
   if (!path.empty()) return replay_line(program, path);
   if (best.is_missed) {
     return shell_word(program) + " score " + shell_word(best.transport) + " --seeds 1";

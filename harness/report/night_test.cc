@@ -134,6 +134,22 @@ TEST(FuzzLog, NamesTheErrorByItsKindAndOwnFunction) {
 }
 
 // A corpus of an older format is refused by the target; nothing was found then.
+TEST(FuzzLog, WhatATargetSaysItselfNamesTheFailure) {
+  NightStep step{.target = "schedule-shm_ring", .fuzz = FuzzFigures{}};
+  read_fuzz_log(
+      "schedule_fuzzer: left out: fuzz input: version 0, this program reads 1\n"
+      "schedule_fuzzer: shm_ring: order/total/reordered: message 2 came before message 1\n"
+      "==1== ERROR: libFuzzer: deadly signal\n    #0 0x1 in ipctorture::run() /x.cc:1\n",
+      {"found/crash-1"}, &step);
+  ASSERT_EQ(step.sightings.size(), 1u);
+  EXPECT_EQ(step.sightings[0].fingerprint, "order/total/reordered");
+  EXPECT_EQ(step.sightings[0].what, "message 2 came before message 1");
+  const NightFailure failure{.best = step.sightings[0],
+                             .program = "build/fuzz-plain/fuzz_schedule"};
+  EXPECT_EQ(replay_command(failure),
+            "build/fuzz-plain/fuzz_schedule --transport=shm_ring found/crash-1");
+}
+
 TEST(FuzzLog, WithoutAFindTheLastWordsSayWhy) {
   NightStep step{
       .target = "reader", .state = StepState::finished, .exit_code = 1, .fuzz = FuzzFigures{}};
