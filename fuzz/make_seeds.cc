@@ -41,6 +41,7 @@
 #include "harness/report/results_reader.h"
 #include "harness/scenario/codec.h"
 #include "harness/scenario/generate.h"
+#include "harness/scenario/scenario_input.h"
 #include "harness/schedule/control.h"
 #include "harness/schedule/schedule_file.h"
 #include "harness/schedule/schedule_input.h"
@@ -74,6 +75,13 @@ Scenario scenario_of(std::uint64_t seed, const std::string& named) {
 
 std::string scenario_seed(std::uint64_t seed, const std::string& named) {
   return scenario_to_json(scenario_of(seed, named));
+}
+
+std::string scenario_input_seed(std::uint64_t seed, const std::string& named) {
+  const Registration& registration = transport_for(seed, named);
+  const Scenario drawn = generate(seed, registration.name, registration.contract,
+                                  {.budget_ns = 1'000'000, .allow_exec = false});
+  return as_text(to_bytes(scenario_input_of(drawn)));
 }
 
 std::string bundle_seed(std::uint64_t seed, const std::string&) {
@@ -110,7 +118,11 @@ schedule::ScheduleInput schedule_input_of(std::uint64_t seed, const std::string&
                                           .messages = static_cast<std::uint8_t>(2 + seed % 5),
                                           .sizes = static_cast<std::uint8_t>(seed % 6)},
                                 .departures = {}};
-  if (seed % 3 != 0) input.shape.flags = static_cast<std::uint8_t>(1u << rng.below(6));
+  if (seed % 3 == 1)
+    input.shape.extra = static_cast<std::uint8_t>(rng.below(schedule::extra_count));
+  if (seed % 3 == 2)
+    input.shape.peers = static_cast<std::uint8_t>(rng.below(schedule::peers_count));
+  input.shape.flags = static_cast<std::uint8_t>(rng.below(4));
   for (std::uint64_t i = 0; i < seed % 4; ++i) {
     input.departures.push_back({.step = static_cast<std::uint32_t>(1 + rng.below(60)),
                                 .lane = static_cast<std::uint8_t>(rng.below(2)),
@@ -242,11 +254,17 @@ std::string known_seed(std::uint64_t seed, const std::string& named) {
 using Make = std::string (*)(std::uint64_t seed, const std::string& transport);
 const std::map<std::string, Make, std::less<>>& makers() {
   static const std::map<std::string, Make, std::less<>> all = {
-      {"scenario_reader", scenario_seed}, {"failure_reader", scenario_seed},
-      {"bundle_reader", bundle_seed},     {"history_reader", history_seed},
-      {"schedule", schedule_seed},        {"schedule_reader", schedule_reader_seed},
-      {"lane_reader", lane_seed},         {"start_line_reader", start_line_seed},
-      {"results_reader", results_seed},   {"night_reader", night_seed},
+      {"scenario_reader", scenario_seed},
+      {"failure_reader", scenario_seed},
+      {"bundle_reader", bundle_seed},
+      {"history_reader", history_seed},
+      {"schedule", schedule_seed},
+      {"schedule_reader", schedule_reader_seed},
+      {"scenario", scenario_input_seed},
+      {"lane_reader", lane_seed},
+      {"start_line_reader", start_line_seed},
+      {"results_reader", results_seed},
+      {"night_reader", night_seed},
       {"known_reader", known_seed}};
   return all;
 }

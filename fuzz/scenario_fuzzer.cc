@@ -3,21 +3,16 @@
 // run it, and are parked again before the input is over.
 //
 //   build/fuzz-plain/fuzz_scenario --transport=pipe CORPUS -max_total_time=60
-//   build/fuzz-plain/fuzz_scenario --transport=pipe --seeds=CORPUS    # 64 scenarios of the
-//   generator
 //
 // What the fuzzer sees: the coverage of all processes (shared_counters.h), and in which order these
 // did things. It ends at once when the workers' coverage does not reach it. A violation ends it
 // with its fingerprint; what is inconclusive is no find. An input of another transport or of
 // another version is left out, the latter with a word. Run: ci/fuzz scenario
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -29,7 +24,6 @@
 #include "fuzz/shared_counters.h"
 #include "harness/launch/run_directory.h"
 #include "harness/run_scenario.h"
-#include "harness/scenario/generate.h"
 #include "harness/scenario/scenario_input.h"
 
 namespace {
@@ -104,36 +98,17 @@ class Target {
 
 std::unique_ptr<Target> target;
 
-// A corpus to begin with.
-void write_seeds(const std::string& folder, const Registration& registration) {
-  constexpr unsigned seeds = 64;
-  ::umask(077);
-  std::filesystem::create_directories(folder);
-  for (unsigned seed = 0; seed < seeds; ++seed) {
-    const Scenario drawn = generate(seed, registration.name, registration.contract,
-                                    {.budget_ns = 1'000'000, .allow_exec = false});
-    const std::vector<std::byte> bytes = to_bytes(scenario_input_of(drawn));
-    const std::string path = folder + "/seed-" + std::to_string(seed);
-    std::ofstream file(path, std::ios::binary);
-    file.write(reinterpret_cast<const char*>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
-    if (!file.flush()) give_up(74, "cannot write " + path);
-  }
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  constexpr std::string_view flag = "--transport=", seeds_flag = "--seeds=";
-  std::string transport = "pipe", seeds;
+  constexpr std::string_view flag = "--transport=";
+  std::string transport = "pipe";
   if (const char* set = std::getenv("IPCTORTURE_FUZZ_TRANSPORT"); set != nullptr) transport = set;
   static std::vector<char*> words;
   for (int i = 0; i < *argc; ++i) {
     const std::string_view word = (*argv)[i];
     if (word.starts_with(flag)) {
       transport = word.substr(flag.size());
-    } else if (word.starts_with(seeds_flag)) {
-      seeds = word.substr(seeds_flag.size());
     } else {
       words.push_back((*argv)[i]);
     }
@@ -149,10 +124,6 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   const Registration* registration = find_registration(transport);
   if (registration == nullptr) give_up(64, "no transport '" + transport + "'");
   if (registration->contract.exec_only) give_up(69, transport + " needs separate programs");
-  if (!seeds.empty()) {
-    write_seeds(seeds, *registration);
-    std::exit(0);
-  }
   std::atexit([] { target.reset(); });  // before the destructors of static objects, which it needs
   ::prctl(PR_SET_TIMERSLACK, 1);        // ns, of the workers too: their pauses are short
   const std::vector<std::byte> small = to_bytes({.transport = transport, .settings = {}});

@@ -9,7 +9,8 @@ set(lane_reader_sources harness/launch/lane_reader.cc)
 set(history_reader_sources fuzz/history_input.cc)
 set(known_reader_sources stress/known_failures.cc stress/nearest.cc stress/selection.cc stress/settings.cc
     stress/toml_text.cc)
-set(failure_reader_sources stress/failure_file.cc stress/nearest.cc stress/run_output.cc stress/selection.cc stress/terminal.cc
+set(failure_reader_sources stress/failure_file.cc stress/fuzz_file.cc stress/nearest.cc stress/run_output.cc
+    stress/selection.cc stress/terminal.cc
     stress/settings.cc stress/toml_text.cc)
 
 # The controlled engine defines the C library's calls; its transports are a shared object.
