@@ -17,6 +17,10 @@
 
 #include "harness/base/descriptor.h"
 
+// libFuzzer's; where it is not linked, inputs are replayed (replay_inputs.cc) and nobody counts.
+extern "C" [[gnu::weak]] int LLVMFuzzerRunDriver(int* argc, char*** argv,
+                                                 int (*run)(const std::uint8_t*, std::size_t));
+
 namespace ipctorture {
 namespace {
 
@@ -122,6 +126,7 @@ int note_object(dl_phdr_info* info, std::size_t, void* data) {
 }  // namespace
 
 std::vector<Counters> find_counters() {
+  if (LLVMFuzzerRunDriver == nullptr) return {};
   std::vector<Object> objects;
   ::dl_iterate_phdr(note_object, &objects);
   std::vector<Counters> all;
@@ -143,6 +148,7 @@ void share(const std::vector<Counters>& all) {
 
 void share_and_try(const std::vector<Counters>& all, Workers workers,
                    const std::function<void()>& run, std::size_t least) {
+  if (LLVMFuzzerRunDriver == nullptr) return run();
   const auto coverage = [&] {
     clear(all);
     run();

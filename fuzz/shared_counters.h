@@ -23,7 +23,8 @@ struct Counters {
   std::span<std::uint8_t> extra;     // __libfuzzer_extra_counters, likewise; may be none
 };
 
-// Of all objects that have some. Throws std::runtime_error when they have no pages of their own.
+// Of all objects that have some; none in a replay, without libFuzzer. Throws std::runtime_error
+// when they have no pages of their own.
 std::vector<Counters> find_counters();
 // Makes them shared memory, as they are. Call it once, while there is one thread. Throws
 // std::system_error.
