@@ -122,6 +122,8 @@ std::string as_ascii(std::string_view text, const std::string& file) {
 
 }  // namespace
 
+void throw_taken_for_granted(const char* fact) { throw TomlTakenForGranted(fact); }
+
 toml::table read_toml_text(std::string_view text, const std::string& file) {
   const std::string ascii = as_ascii(text, file);
   try {
