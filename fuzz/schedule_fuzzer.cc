@@ -180,7 +180,9 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   }
   static char no_thread[] = "-rss_limit_mb=0";  // its watch would be a thread, and we fork
   static char stay[] = "-mutate_depth=50";      // another shape costs a session of its own
+  static char no_alarm[] = "-timeout=0";  // it would read the clock that the engine gives to lanes
   words.insert(words.begin() + 1, {no_thread, stay});
+  words.push_back(no_alarm);
   ::setenv("IPCTORTURE_FUZZ_TRANSPORT", transport.c_str(), 1);  // for -merge=1, -fork=N ...
   ::setenv("IPCTORTURE_FUZZ_BACKEND", in_processes ? "processes" : "", 1);
   clean_dead_runs(run_base_directory(), nullptr);  // a signal ends libFuzzer at once

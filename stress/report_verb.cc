@@ -127,7 +127,9 @@ void add_rates(const std::string& path, Night* night) {
   for (NightFailure& failure : night->failures) {
     std::error_code ignored;
     const std::string shrunk = path + "/shrunk/" + failure.key;
-    if (fs::exists(fs::symlink_status(shrunk, ignored))) failure.shrunk = shrunk;
+    const fs::file_status status = fs::symlink_status(shrunk, ignored);
+    if (fs::exists(status)) failure.shrunk = shrunk;
+    failure.became_bundle = failure.best.is_input && fs::is_directory(status);
     if (!fs::is_directory(path + "/rates", ignored)) continue;
     std::string trouble;
     const FolderReader rates(path + "/rates");

@@ -58,6 +58,14 @@ rate_input() {
 }
 shrink_input() {
   local command
+  # Of a schedule or a scenario a bundle, as of any failure.
+  if [[ $(head -c 6 "$path" | tr -d '\0\1') == ICTF[SR] ]]; then
+    path=$(realpath "$path")
+    echo "=== shrink $path"
+    watched program "$night/shrunk/$key.txt" /dev/null timeout --foreground -k 5 120 "$reporter" shrink "$path" --time 30s --quiet
+    [[ ! -d $path-small ]] || mv "$path-small" "$night/shrunk/$key"
+    return
+  fi
   input_command -minimize_crash=1 -max_total_time=20 -exact_artifact_path="$night/shrunk/$key"
   echo "=== shrink $path"
   watched group /dev/null "$night/shrunk/$key.txt" timeout --foreground -k 5 40 "${command[@]}"

@@ -146,6 +146,7 @@ struct NightFailure {
   std::uint64_t nights = 0;  // earlier ones that had it
   std::optional<HitRate> rate;
   std::string shrunk;  // path; empty: was not made smaller
+  bool became_bundle = false;  // an input of a fuzz target that `shrunk` is a bundle of
 };
 
 struct Night {

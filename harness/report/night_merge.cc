@@ -105,6 +105,7 @@ std::string replay_command(const NightFailure& failure) {
   const NightSighting& best = failure.best;
   const std::string program = failure.program.empty() ? "build/dev/ipctorture" : failure.program;
   const std::string& path = failure.shrunk.empty() ? best.bundle : failure.shrunk;
+  if (failure.became_bundle) return replay_line("build/dev/ipctorture", path);
   if (best.is_input && !path.empty()) {
     // "fuzz: schedule-shm_ring": a target over a transport.
     const std::size_t dash = best.transport.find('-');

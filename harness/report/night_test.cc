@@ -241,6 +241,10 @@ TEST(Night, ReplayCommandsAreSafeToPaste) {
   EXPECT_EQ(replay_command(failure), "");
   failure.best = {.bundle = "crash-1", .is_input = true};
   EXPECT_EQ(replay_command(failure), "p crash-1");
+  failure.shrunk = "night/shrunk/1";
+  EXPECT_EQ(replay_command(failure), "p night/shrunk/1");
+  failure.became_bundle = true;
+  EXPECT_EQ(replay_command(failure), "build/dev/ipctorture replay night/shrunk/1");
 }
 
 }  // namespace
