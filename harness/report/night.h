@@ -145,7 +145,7 @@ struct NightFailure {
   bool is_new = false;       // no earlier night had it
   std::uint64_t nights = 0;  // earlier ones that had it
   std::optional<HitRate> rate;
-  std::string shrunk;  // path; empty: was not made smaller
+  std::string shrunk;          // path; empty: was not made smaller
   bool became_bundle = false;  // an input of a fuzz target that `shrunk` is a bundle of
 };
 
