@@ -102,6 +102,33 @@ std::string table_text(const std::vector<Selected>& selected, std::size_t width)
   return table.text(width);
 }
 
+// "Label: a, b, c", in lines of at most `width`; nothing when there are none.
+std::string named_lines(std::string_view label, const std::vector<std::string>& names,
+                        std::size_t width) {
+  if (names.empty()) return {};
+  std::string lines, line(label);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string word = names[i] + (i + 1 < names.size() ? "," : "");
+    if (line.size() + 1 + word.size() > width) {
+      lines += line + "\n";
+      line = " ";
+    }
+    line += " " + cut_text(word, width - 2);
+  }
+  return lines + line + "\n";
+}
+
+// What a peer that writes anything can do: the table has no room for it.
+std::string hostile_text(const std::vector<Selected>& selected, std::size_t width) {
+  std::vector<std::string> withstand, defenceless;
+  for (const Selected& one : selected) {
+    const bool withstands = one.registration->contract.hostile == Hostile::only_errors;
+    (withstands ? withstand : defenceless).emplace_back(one.registration->name);
+  }
+  return named_lines("withstand a hostile peer:", withstand, width) +
+         named_lines("do not defend themselves:", defenceless, width);
+}
+
 }  // namespace
 
 ExitCode list_transports(const Settings& settings, const Selection& selection) {
@@ -114,7 +141,8 @@ ExitCode list_transports(const Settings& settings, const Selection& selection) {
     return ExitCode::nothing_selected;
   }
   if (!settings.on("json")) {
-    print_result(table_text(selected, this_terminal(settings).results.width));
+    const std::size_t width = this_terminal(settings).results.width;
+    print_result(table_text(selected, width) + "\n" + hostile_text(selected, width));
     return ExitCode::pass;
   }
   for (const Selected& one : selected) print_result(as_json_line(*one.registration));

@@ -169,7 +169,10 @@ class Watcher final : public Endpoint {
       if (got == 0) break;
       size += static_cast<std::size_t>(got);
     }
-    if (size > value_max_) return IoResult::failed(EBADMSG);
+    // An honest producer's file is always whole; a stranger's may be anything.
+    if (fd.valid() && (size < kContract.message_min || size > value_max_)) {
+      return IoResult::failed(EBADMSG);
+    }
     if (size > buffer.size()) return IoResult::of(Outcome::too_large);
     stale_ = false;
     if (!fd.valid() || same_as_last(size)) return IoResult::of(Outcome::empty);

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "harness/transport/frame.h"
@@ -78,7 +79,10 @@ class DatagramEndpoint final : public Endpoint {
       const ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), flags);
       if (count >= 0) {
         const auto size = static_cast<std::size_t>(count);
-        return size <= buffer.size() ? IoResult::received(size) : IoResult::failed(EMSGSIZE);
+        // Longer than any message: of a peer that does not keep the contract.
+        return size <= std::min<std::size_t>(buffer.size(), message_max_bytes)
+                   ? IoResult::received(size)
+                   : IoResult::failed(EMSGSIZE);
       }
       if (errno == EAGAIN) {
         if (deadline.is_now()) return IoResult::of(Outcome::empty);

@@ -31,3 +31,9 @@ foreach(name IN LISTS names)
 endforeach()
 
 add_dependencies(fuzzers make_seeds)
+
+# The hostile peer over toys that are broken on purpose: what its detectors are worth.
+add_executable(fuzz_hostile_toys EXCLUDE_FROM_ALL fuzz/planted/hostile_toys.cc)
+target_compile_options(fuzz_hostile_toys PRIVATE ${ipctorture_coverage})
+fuzz_target(fuzz_hostile_toys hostile_peer)
+target_link_libraries(fuzz_hostile_toys PRIVATE ${IPCTORTURE_FUZZ_ENGINE})

@@ -13,6 +13,10 @@ set(failure_reader_sources stress/failure_file.cc stress/fuzz_file.cc stress/nea
     stress/selection.cc stress/terminal.cc
     stress/settings.cc stress/toml_text.cc)
 
+file(GLOB hostile_peer_sources CONFIGURE_DEPENDS fuzz/hostile_*.cc)
+list(FILTER hostile_peer_sources EXCLUDE REGEX "(_test|_fuzzer)\\.cc$")
+list(APPEND hostile_peer_sources fuzz/allocation_watch.cc)
+
 # The controlled engine defines the C library's calls; its transports are a shared object.
 set(controlled_fuzzers schedule)
 # They run transports in processes of the free engine.
@@ -56,6 +60,8 @@ function(fuzz_target program name)
     set_target_properties(${program} PROPERTIES BUILD_RPATH "$ORIGIN")
     share_counters(${program})
     share_counters(ipctorture-explore-sut)
+  elseif(name STREQUAL hostile_peer)
+    target_link_libraries(${program} PRIVATE fuzzed_transports)
   elseif(name IN_LIST free_fuzzers)
     target_link_libraries(${program} PRIVATE ipctorture_harness fuzzed_transports shared_counters)
     share_counters(${program})

@@ -86,6 +86,8 @@ add_dependencies(test_cli ipctorture)
 # The inputs of the fuzz targets as ordinary tests, without libFuzzer: of fuzz/corpus/NAME, fuzz/regressions/NAME, and a
 # folder in these for each transport, if the target has some.
 include(ci/cmake/fuzz_targets.cmake)
+test_program(test_hostile_peer fuzz/hostile_peer_test.cc fuzz/planted/hostile_toys.cc ${hostile_peer_sources}
+             LIBRARIES ipctorture_transports GTest::gtest_main)
 fuzz_target_names(fuzz_names)
 foreach(name IN LISTS fuzz_names)
   add_executable(replay_${name} fuzz/replay_inputs.cc)

@@ -98,8 +98,9 @@ Descriptor connect_loopback(const Rendezvous& meeting, unsigned index, int type,
                             Deadline deadline) {
   meeting.await(index, deadline);
   const std::string path = meeting.path(index);
-  const Descriptor file =
-      own_descriptor(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC), "open", path);
+  // O_NONBLOCK: a stranger's FIFO of this name must not hold the producer.
+  const Descriptor file = own_descriptor(
+      ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), "open", path);
   Descriptor socket =
       own_descriptor(::socket(AF_INET, type | SOCK_CLOEXEC, 0), "socket", "127.0.0.1");
   const int error =

@@ -24,6 +24,20 @@ sockaddr_un address_of(const std::string& path) {
   return address;
 }
 
+// How long connect(2) may wait for a peer that does not accept: no other call can, poll(2) does not
+// know of it.
+void limit_connect(int socket, Deadline deadline) {
+  timeval limit{};  // for ever
+  if (!deadline.is_never()) {
+    const timespec left = deadline.is_timed() ? deadline.remaining_timespec() : timespec{};
+    limit = {.tv_sec = left.tv_sec, .tv_usec = left.tv_nsec / 1000};
+    if (limit.tv_sec == 0 && limit.tv_usec == 0) limit.tv_usec = 1;
+  }
+  if (::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0) {
+    throw_system_error("setsockopt", "SO_SNDTIMEO");
+  }
+}
+
 }  // namespace
 
 Descriptor publish_unix_socket(const Rendezvous& meeting, unsigned index, int type) {
@@ -49,13 +63,17 @@ Descriptor connect_unix_socket(const Rendezvous& meeting, unsigned index, int ty
   const std::string path = meeting.path(index);
   Descriptor socket = own_descriptor(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0), "socket", path);
   const sockaddr_un address = address_of(path);
-  int result;
-  do {
-    result = ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  } while (result != 0 && errno == EINTR);
-  if (result == 0) return socket;
-  if (errno == ECONNREFUSED) return {};
-  throw_system_error("connect", path);
+  for (;;) {
+    // A peer that is no good may let its backlog fill: no reason to wait beyond the deadline.
+    limit_connect(socket.get(), deadline);
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+      if (!deadline.is_never()) limit_connect(socket.get(), Deadline::never());
+      return socket;
+    }
+    if (errno == ECONNREFUSED) return {};
+    if (errno != EINTR && errno != EAGAIN) throw_system_error("connect", path);
+    if (deadline.passed()) throw_system_error("connect", path, ETIMEDOUT);
+  }
 }
 
 std::size_t grow_send_buffer(int fd, std::size_t bytes) {

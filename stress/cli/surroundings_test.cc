@@ -62,6 +62,13 @@ TEST(Terminal, ListFitsInFortyColumns) {
   EXPECT_THAT(ended.out, HasSubstr("unix_st"));
 }
 
+TEST(Terminal, ListSaysWhoWithstandsAHostilePeer) {
+  const Scratch scratch;
+  const Ended ended = run_program(scratch, {"list", "pipe", "tcp", "udp", "shm_queue"});
+  EXPECT_THAT(ended.out, HasSubstr("\nwithstand a hostile peer: tcp, udp\n"
+                                   "do not defend themselves: pipe, shm_queue\n"));
+}
+
 TEST(Terminal, VerdictsHaveColoursThere) {
   const Scratch scratch;
   const Ended ended = run_program(scratch, {"run", "canary_lose", "--runs", "10", "--fail-fast"},
