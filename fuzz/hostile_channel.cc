@@ -406,11 +406,14 @@ bool HostileChannel::may_serve_again() {
   throw HostileFind{open_in_words(more)};
 }
 
-void HostileChannel::serve_again() {
+OpenDescriptors HostileChannel::serve_again() {
+  const OpenDescriptors foreign = open_descriptors(descriptors_usual) & ~honest_open_;
+  honest_open_ |= foreign;
   ++inputs_;
   explained_ = answers_free;
   attach_attacker();
   add_ways_without_descriptor();
+  return foreign;
 }
 
 void HostileChannel::close() {

@@ -26,12 +26,12 @@ struct HostileFind {
 struct HostileScene {
   const Registration& registration;
   const std::string directory;
+  const DescriptorsToPass& to_pass;
   std::uint64_t token = 0;
   std::vector<std::string> names;  // seen in the directory
   std::vector<int> signals;        // that the honest side waits for
   bool has_key_queue = false;      // of System V
   bool maps_files = false;         // of the directory
-  DescriptorsToPass to_pass;
   std::map<std::size_t, std::unique_ptr<std::byte[]>> buffers;
 
   Options options_for(std::uint8_t flags) const;  // of HostileFlag
@@ -58,7 +58,8 @@ class HostileChannel {
   void finish();
   // Whether the honest side stands as in the beginning. Throws HostileFind.
   bool may_serve_again();
-  void serve_again();
+  // What others opened since the last input is not the channel's: which they are.
+  OpenDescriptors serve_again();
   // Throws HostileFind.
   void close();
   std::uint8_t flags() const { return flags_; }

@@ -110,7 +110,8 @@ class Targets {
     if (!candidate.trial) {
       rest();
       const Registration& registration = *find_registration(name);
-      candidate.trial = std::make_unique<HostileTrial>(registration, directory_.make(name));
+      candidate.trial =
+          std::make_unique<HostileTrial>(registration, directory_.make(name), to_pass_);
       candidate.material = {.transport = name,
                             .wire = candidate.trial->wire(),
                             .message_max = registration.contract.message_max};
@@ -140,6 +141,7 @@ class Targets {
 
   const std::string only_;
   const Directory directory_;
+  const DescriptorsToPass to_pass_;
   std::vector<std::string> names_;
   std::map<std::string, Candidate> candidates_;
   HostileTrial* current_ = nullptr;

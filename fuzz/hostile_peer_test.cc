@@ -40,7 +40,7 @@ class HostilePeer : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
   HostileTrial trial(const std::string& transport) const {
-    return HostileTrial(*find_registration(transport), directory_);
+    return HostileTrial(*find_registration(transport), directory_, to_pass_);
   }
   // "" when the honest side withstands.
   std::string find_of(const std::string& transport, std::vector<HostileAction> actions) const {
@@ -50,6 +50,7 @@ class HostilePeer : public testing::Test {
   }
 
   std::string directory_;
+  const DescriptorsToPass to_pass_;
   const HostileAction long_frame_{HostileAct::write, 0, bytes_of({0x10, 1, 0, 0, 1, 2, 3})};
 };
 

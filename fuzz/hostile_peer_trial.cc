@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::uint64_t token_base = 0x7ee1a5e5c0de0000;
 constexpr unsigned tokens_tried = 64;
-constexpr std::size_t descriptors_usual = 48, descriptors_all = 256;
+// Descriptors are looked for below the first of these, where they are while few are open.
+constexpr std::size_t descriptors_usual = 48, descriptors_all = 256, descriptors_before_max = 24;
 // What one input may make the process allocate beyond a few of the largest messages.
 constexpr std::size_t memory_free_bytes = std::size_t{32} << 20;
 constexpr std::size_t memory_per_message_byte = 16;
@@ -28,8 +29,14 @@ sigset_t blocked_signals() {
 
 }  // namespace
 
-HostileTrial::HostileTrial(const Registration& registration, const std::string& directory)
-    : scene_{.registration = registration, .directory = directory} {
+HostileTrial::HostileTrial(const Registration& registration, const std::string& directory,
+                           const DescriptorsToPass& to_pass)
+    : scene_{.registration = registration, .directory = directory, .to_pass = to_pass} {
+  const OpenDescriptors open = open_descriptors(descriptors_all);
+  if (open.count() > descriptors_before_max) {
+    unfit_ = "too many descriptors are open already: " + std::to_string(open.count());
+    return;
+  }
   find_free_token();
   unfit_ = registration.make(scene_.options_for(0), {})->unsupported();
   try {
@@ -99,11 +106,12 @@ void HostileTrial::learn_wire() {
 
 std::unique_ptr<HostileChannel> HostileTrial::channel_for(std::uint8_t flags) {
   if (kept_ && kept_->flags() == flags) {
-    kept_->serve_again();
+    idle_ |= kept_->serve_again();
     return std::move(kept_);
   }
   if (kept_) kept_->close();
   kept_.reset();
+  idle_ = open_descriptors(descriptors_all);
   auto channel = std::make_unique<HostileChannel>(scene_, flags);
   channel->begin();
   return channel;
@@ -132,7 +140,6 @@ void HostileTrial::play(const HostileInput& input) {
 }
 
 std::optional<std::string> HostileTrial::run(const HostileInput& input) {
-  if (!kept_) idle_ = open_descriptors(descriptors_all);
   const unsigned earlier = kept_ && kept_->flags() == input.flags ? kept_->inputs() : 0;
   try {
     play(input);

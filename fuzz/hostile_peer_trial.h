@@ -27,8 +27,9 @@ namespace ipctorture {
 class HostileTrial {
  public:
   // Makes one channel to learn which ways there are. Throws std::system_error. `directory`: empty,
-  // at most 64 characters, this object's alone.
-  HostileTrial(const Registration& registration, const std::string& directory);
+  // at most 64 characters, this object's alone. `to_pass` outlives it.
+  HostileTrial(const Registration& registration, const std::string& directory,
+               const DescriptorsToPass& to_pass);
 
   ~HostileTrial();
 

@@ -124,6 +124,8 @@ class MqEndpoint : public Endpoint {
         size = ::mq_timedreceive(queue_.get(), data, buffer.size(), &priority, &until);
       }
       if (size >= 0) {
+        // The kernel knows 32768 priorities; a peer that uses others does not keep the contract.
+        if (priority >= contract.priorities) return IoResult::failed(EBADMSG);
         return IoResult::received(static_cast<std::size_t>(size),
                                   static_cast<std::uint8_t>(priority));
       }
