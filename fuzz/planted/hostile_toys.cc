@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -129,7 +130,7 @@ class Consumer final : public Endpoint {
         frame_ = std::make_unique<std::byte[]>(length + header_bytes);
         return IoResult::failed(EBADMSG);
       case Toy::forgets:
-        static_cast<void>(std::make_unique<std::byte[]>(64).release());
+        static_cast<void>(::operator new(64));  // a call that the compiler keeps
         return IoResult::failed(EBADMSG);
       case Toy::throws_up:
         throw std::length_error("a frame of " + std::to_string(length));
