@@ -269,7 +269,9 @@ void HostileChannel::act(const HostileAction& action) {
       if (way != nullptr) read_from(*way, scratch());
       break;
     case HostileAct::shut:
-      if (way != nullptr && way->fd.valid()) ::shutdown(way->fd.get(), static_cast<int>(first % 3));
+      // Not a listener: the attacker's own endpoint would busy itself with it.
+      if (way != nullptr && way->fd.valid() && way->kind != WayKind::listener)
+        ::shutdown(way->fd.get(), static_cast<int>(first % 3));
       break;
     case HostileAct::connect:
       connect(action.which);

@@ -38,6 +38,11 @@ HostileTrial::HostileTrial(const Registration& registration, const std::string& 
     return;
   }
   find_free_token();
+  if (!registration.contract.deadline_now) {
+    unfit_ =
+        "it does not keep the deadline `now`, without which an answer cannot be told from a hang";
+    return;
+  }
   unfit_ = registration.make(scene_.options_for(0), {})->unsupported();
   try {
     if (unfit_.empty()) learn();
