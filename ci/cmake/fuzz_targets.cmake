@@ -14,7 +14,7 @@ set(failure_reader_sources stress/failure_file.cc stress/fuzz_file.cc stress/nea
     stress/settings.cc stress/toml_text.cc)
 
 file(GLOB hostile_peer_sources CONFIGURE_DEPENDS fuzz/hostile_*.cc)
-list(FILTER hostile_peer_sources EXCLUDE REGEX "(_test|_fuzzer)\\.cc$")
+list(FILTER hostile_peer_sources EXCLUDE REGEX "(_test|_fuzzer|_mutator)\\.cc$")
 list(APPEND hostile_peer_sources fuzz/allocation_watch.cc)
 
 # The controlled engine defines the C library's calls; its transports are a shared object.

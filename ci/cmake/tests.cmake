@@ -86,8 +86,8 @@ add_dependencies(test_cli ipctorture)
 # The inputs of the fuzz targets as ordinary tests, without libFuzzer: of fuzz/corpus/NAME, fuzz/regressions/NAME, and a
 # folder in these for each transport, if the target has some.
 include(ci/cmake/fuzz_targets.cmake)
-test_program(test_hostile_peer fuzz/hostile_peer_test.cc fuzz/planted/hostile_toys.cc ${hostile_peer_sources}
-             LIBRARIES ipctorture_transports GTest::gtest_main)
+test_program(test_hostile_peer fuzz/hostile_peer_test.cc fuzz/planted/hostile_toys.cc fuzz/hostile_peer_mutator.cc
+             ${hostile_peer_sources} LIBRARIES ipctorture_transports GTest::gtest_main)
 fuzz_target_names(fuzz_names)
 foreach(name IN LISTS fuzz_names)
   add_executable(replay_${name} fuzz/replay_inputs.cc)
@@ -126,8 +126,10 @@ if(CMAKE_CXX_COMPILER_ID MATCHES Clang AND NOT IPCTORTURE_SANITIZE)
   endforeach()
   target_link_options(planted_magic PRIVATE "-Wl,-T,${CMAKE_SOURCE_DIR}/fuzz/counters.ld")
   set_property(TARGET planted_magic APPEND PROPERTY LINK_DEPENDS ${CMAKE_SOURCE_DIR}/fuzz/counters.ld)
-  test_folder(fuzz fuzz ipctorture_scenario)
-  target_sources(test_fuzz PRIVATE fuzz/interleavings.cc fuzz/scenario_mutator.cc)
+  file(GLOB fuzz_tests CONFIGURE_DEPENDS fuzz/*_test.cc)
+  list(FILTER fuzz_tests EXCLUDE REGEX "hostile_peer_test\\.cc$")
+  test_program(test_fuzz ${fuzz_tests} fuzz/interleavings.cc fuzz/scenario_mutator.cc
+               LIBRARIES ipctorture_scenario GTest::gtest_main)
   target_compile_definitions(test_fuzz PRIVATE IPCTORTURE_PLANTED_MAGIC="$<TARGET_FILE:planted_magic>")
   add_dependencies(test_fuzz planted_magic planted_magic_unaligned)
 endif()
