@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "fuzz/hostile_peer_input.h"
 #include "fuzz/hostile_peer_ways.h"
+#include "harness/scenario/hostile_input.h"
 #include "harness/transport/registry.h"
 
 namespace ipctorture {

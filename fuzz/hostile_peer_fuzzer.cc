@@ -1,6 +1,6 @@
 // libFuzzer: an honest endpoint against a peer that writes what it likes, into streams, datagrams,
 // queues and names, with descriptors along (hostile_peer_trial.h). An input is a list of acts
-// (hostile_peer_input.h). The honest side must answer with messages and errors alone.
+// (harness/scenario/hostile_input.h). The honest side must answer with messages and errors alone.
 //
 //   build/fuzz/fuzz_hostile_peer --transport=unix_stream CORPUS -max_total_time=60
 //

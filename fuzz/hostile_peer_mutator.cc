@@ -5,7 +5,8 @@
 #include <random>
 #include <stdexcept>
 
-#include "fuzz/hostile_peer_input.h"
+#include "harness/scenario/fuzz_input_header.h"
+#include "harness/scenario/hostile_input.h"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t size_max);
 
@@ -177,7 +178,7 @@ std::size_t mutate_hostile(std::span<std::uint8_t> bytes, std::size_t size,
   if (made.size() > bytes.size()) return size;
   std::memcpy(bytes.data(), made.data(), made.size());
   if (!blind) return made.size();
-  constexpr std::size_t header = hostile_input_header_bytes;
+  constexpr std::size_t header = fuzz_input_header_bytes;
   return header +
          LLVMFuzzerMutate(bytes.data() + header, made.size() - header, bytes.size() - header);
 }

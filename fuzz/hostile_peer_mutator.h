@@ -1,6 +1,6 @@
-// Changes what a hostile peer does (hostile_peer_input.h) act by act: leaves out, adds, moves and
-// copies acts, changes their bytes with words of the transport's own wire; half of the time
-// libFuzzer's own mutations, which also know what comparisons saw.
+// Changes what a hostile peer does (harness/scenario/hostile_input.h) act by act: leaves out, adds,
+// moves and copies acts, changes their bytes with words of the transport's own wire; half of the
+// time libFuzzer's own mutations, which also know what comparisons saw.
 #pragma once
 
 #include <cstddef>

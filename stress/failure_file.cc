@@ -94,6 +94,10 @@ FailureFile load_failure(const std::string& path) {
     again.scenario = fuzzed_scenario(path);
     return again;
   }
+  if (kind == hostile_input_letter) {
+    throw UsageError(path +
+                     ": is what a hostile peer does: build/fuzz/fuzz_hostile_peer replays it");
+  }
   if (kind != 0) {
     throw UsageError(fmt::format(
         "{}: is a fuzz input of kind '{}', which this program does not know", path, kind));

@@ -87,7 +87,7 @@ add_dependencies(test_cli ipctorture)
 # folder in these for each transport, if the target has some.
 include(ci/cmake/fuzz_targets.cmake)
 test_program(test_hostile_peer fuzz/hostile_peer_test.cc fuzz/planted/hostile_toys.cc fuzz/hostile_peer_mutator.cc
-             ${hostile_peer_sources} LIBRARIES ipctorture_transports GTest::gtest_main)
+             ${hostile_peer_sources} LIBRARIES ipctorture_scenario ipctorture_transports GTest::gtest_main)
 fuzz_target_names(fuzz_names)
 foreach(name IN LISTS fuzz_names)
   add_executable(replay_${name} fuzz/replay_inputs.cc)

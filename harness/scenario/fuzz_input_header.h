@@ -21,6 +21,7 @@ inline constexpr std::size_t fuzz_input_header_bytes = 64;
 // The letters of the kinds.
 inline constexpr char schedule_input_letter = 'S';  // schedule/schedule_input.h
 inline constexpr char scenario_input_letter = 'R';  // scenario/scenario_input.h
+inline constexpr char hostile_input_letter = 'H';   // scenario/hostile_input.h
 
 struct FuzzInputKind {
   char letter;

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/scenario/codec.h"
+#include "harness/scenario/hostile_input.h"
 #include "harness/scenario/scenario_input.h"
 #include "stress/cli/child.h"
 #include "stress/cli/footprint.h"
@@ -109,6 +110,25 @@ TEST(ShrinkVerb, AFuzzInputIsAScenarioToo) {
   const Ended small = run_program(scratch, {"shrink", "crash-1", "--quiet"});
   EXPECT_EQ(small.exit_code, 1) << small.all();
   EXPECT_TRUE(std::filesystem::exists(scratch.path("crash-1-small/history.bin"))) << small.all();
+}
+
+TEST(ShrinkVerb, OfAHostilePeerIsShownAlone) {
+  const Scratch scratch;
+  const std::vector<std::byte> bytes = to_bytes(HostileInput{
+      .transport = "unix_stream",
+      .flags = hostile_consumer,
+      .actions = {
+          {.act = HostileAct::write, .which = 3, .bytes = {std::byte{0xfe}, std::byte{1}}}}});
+  std::ofstream(scratch.path("crash-1"), std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+  const Ended shown = run_program(scratch, {"show", "crash-1"});
+  EXPECT_EQ(
+      shown.out,
+      "a hostile peer of unix_stream, beside an honest producer\n  write 3, 2 bytes: fe 01\n");
+  const Ended small = run_program(scratch, {"shrink", "crash-1"});
+  EXPECT_EQ(small.exit_code, 64) << small.all();
+  EXPECT_THAT(small.err, HasSubstr("fuzz_hostile_peer replays it"));
 }
 
 // A lost message is also a false `closed`, among others: the bundle's name says which is meant.

@@ -1,8 +1,8 @@
 // What a hostile peer does, as bytes for fuzzers: which transport, how the two sides stand to each
 // other, and a list of acts.
 //
-//   64-byte header   "ICTF", version, kind 'H', flags (HostileFlag), the transport's name from 16
-//   on records          u8 act, u8 which, u16 size (little endian), so many bytes
+//   64-byte header   of kind 'H' (fuzz_input_header.h); its first own byte: flags (HostileFlag)
+//   records          u8 act, u8 which, u16 size (little endian), so many bytes
 //
 // Every byte means something: acts are taken modulo their number, a size beyond the end is cut to
 // it. Bytes after hostile_acts_max records are ignored.
@@ -12,12 +12,12 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ipctorture {
 
 inline constexpr std::uint8_t hostile_input_version = 1;
-inline constexpr std::size_t hostile_input_header_bytes = 64;
 inline constexpr std::size_t hostile_record_header_bytes = 4;
 inline constexpr std::size_t hostile_acts_max = 24;
 inline constexpr std::size_t hostile_repeat_max = 256 * 1024;  // bytes that one `repeat` writes
@@ -46,6 +46,7 @@ enum class HostileAct : std::uint8_t {
   honest,   // the honest side's turn: 1 + which % 4 operations, of the size u16 when it sends
 };
 inline constexpr unsigned hostile_act_count = 11;
+std::string_view to_string(HostileAct act);
 
 struct HostileAction {
   HostileAct act{};
