@@ -59,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(
         Slip{"Verb", {"rnu"}, "'rnu', did you mean 'run'?"},
         Slip{"StrangeVerb",
              {"zzzzzzzz"},
-             "there are run, explore, list, replay, regress, shrink, recheck, "
+             "there are run, explore, list, replay, regress, shrink, show, recheck, "
              "explain, doctor"},
         Slip{"Number", {"run", "--runs", "0"}, "--runs"},
         Slip{"HugeNumber", {"run", "--runs", "99999999999999999999"}, "--runs"},
