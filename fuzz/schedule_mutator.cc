@@ -118,7 +118,7 @@ class ScheduleEditor {
       case 6:
         return void(shape.peers = processes_ ? one(schedule::peers_count) : 0);
       default:
-        shape.flags ^= 1 + one(2);
+        shape.flags ^= static_cast<std::uint8_t>(1 + one(2));
     }
   }
 
