@@ -31,7 +31,7 @@ function(test_folder folder name)
   endif()
 endfunction()
 
-foreach(name base transport history scenario work launch check shrink report)
+foreach(name base linear transport history scenario work launch check shrink report)
   if(TARGET ipctorture_${name})
     test_folder(harness/${name} ${name} ipctorture_${name})
   endif()
