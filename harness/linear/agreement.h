@@ -36,6 +36,31 @@ inline History restricted(const History& history, const std::vector<Index>& oper
   return part;
 }
 
+// The fewest operations that violate the contract, where a receive comes with the send of its
+// value. 0 where there are none. At most 8 operations.
+inline std::size_t fewest_operations(const History& history, Contract contract,
+                                     std::uint64_t capacity) {
+  std::size_t fewest = 0;
+  for (unsigned chosen = 1; chosen < 1u << history.size(); ++chosen) {
+    std::vector<Index> operations;
+    for (Index i = 0; i < history.size(); ++i) {
+      if (chosen >> i & 1) operations.push_back(i);
+    }
+    bool closed = true;
+    for (Index i = 0; i < history.size(); ++i) {
+      for (const Index j : operations) {
+        closed &=
+            chosen >> i & 1 || history.value[i] == no_value || history.value[j] != history.value[i];
+      }
+    }
+    if (!closed || (fewest != 0 && operations.size() >= fewest)) continue;
+    if (!BruteForce(restricted(history, operations), contract, capacity).linearizable()) {
+      fewest = operations.size();
+    }
+  }
+  return fewest;
+}
+
 struct Tally {
   std::uint64_t right = 0, wrong = 0, undecided = 0, missed = 0;
   std::string trouble;  // the first disagreement
@@ -61,6 +86,16 @@ inline bool agrees(const History& history, Contract contract, std::uint64_t capa
     const History part = restricted(history, answer.operations);
     if (BruteForce(part, contract, capacity).linearizable()) {
       trouble = "the witness proves nothing:\n" + shown(part);
+    }
+    bool unknown = false;
+    for (Index i = 0; i < history.size(); ++i) unknown |= history.is_unknown(i);
+    // A value that was received twice is told as just that.
+    const bool smallest = contract == Contract::fifo || contract == Contract::set ||
+                          contract == Contract::per_producer;
+    if (smallest && history.size() <= 5 && !unknown && capacity == 0 &&
+        answer.rule != Rule::twice &&
+        answer.operations.size() > fewest_operations(history, contract, capacity)) {
+      trouble = "the witness is not the smallest:\n" + shown(part);
     }
   }
   if (trouble.empty()) return true;

@@ -160,6 +160,7 @@ class BruteForce {
   std::vector<State> after_read(const State& state, Index receive) const {
     if (history_.is_unknown(receive)) return {};
     const bool nothing = state.inside.empty();
+    if (history_.outcome[receive] == Outcome::closed) return {state};
     if (history_.claims_nothing_there(receive)) {
       return nothing ? std::vector{state} : std::vector<State>{};
     }

@@ -2,6 +2,9 @@
 
 #include <stdexcept>
 
+#include "harness/linear/broadcast.h"
+#include "harness/linear/latest.h"
+#include "harness/linear/priority.h"
 #include "harness/linear/queue.h"
 
 namespace ipctorture::linear {
@@ -25,9 +28,14 @@ Answer judge(const History& history, Contract contract, std::uint64_t capacity) 
     case Contract::per_producer:
     case Contract::set:
       return judge_queue(history, contract, capacity);
-    default:
-      return {.truth = Truth::inconclusive, .why = "not decided yet"};
+    case Contract::priority:
+      return judge_priority(history, capacity);
+    case Contract::latest:
+      return judge_latest(history);
+    case Contract::broadcast:
+      return judge_broadcast(history);
   }
+  return {.truth = Truth::inconclusive};
 }
 
 }  // namespace ipctorture::linear

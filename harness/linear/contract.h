@@ -37,10 +37,9 @@ enum class Rule : std::uint8_t {
   lower_first,     // a receive, then sends [and receives] of higher values, likewise
   over_capacity,   // sends [and receives] of more values than there is room for
   not_full,        // a send that found no room, then those that may have been there
-  stale,           // send a, receive a, then what shows that another was the latest meanwhile
-  not_common,      // receives of two processes that got values in different orders
-  missed,          // receives of a process that left out what another got between them
-  log_order,       // sends, receives: the common order disagrees with time
+  stale,           // of two values what shows that each was the latest before the other
+  no_common_order,  // sends and receives of a broadcast
+  no_order,         // of a priority queue: operations that fit into no order
 };
 
 struct Answer {
@@ -51,9 +50,12 @@ struct Answer {
   bool exact = true;              // otherwise `linearizable` means only: no violation found
 };
 
-// Decides. `capacity` 0: unbounded, and a send that found no room claims nothing. Values must be
-// sent once at most (`latest` excepted), not counting sends that certainly did not happen. Takes
-// time n log n and at most 40 bytes an event beside the history. Throws std::bad_alloc.
+// Decides. Where no operation is of unknown outcome, the witness of fifo, per_producer and set is
+// the smallest there is, but for a value that is received twice (told as that) and for capacities;
+// of the others nothing can be missed. `capacity` 0: unbounded, and a send that found no room
+// claims nothing. Values must be sent once at most (`latest` excepted), not counting sends that
+// certainly did not happen. Takes time n log n and at most 40 bytes an event beside the history.
+// Throws std::bad_alloc.
 Answer judge(const History& history, Contract contract, std::uint64_t capacity = 0);
 
 // The witness in words, a sentence or some; uses std::string only.

@@ -3,11 +3,28 @@
 namespace ipctorture::linear {
 namespace {
 
-std::optional<Answer> check_value(const History& history, const Life& life, Index value) {
-  if (!life.taken() || life.sent_from < life.taken_by) return std::nullopt;
+Answer received_twice(const History& history, Index second) {
   WitnessMaker witness(history);
-  witness.add_both(value);
-  return std::move(witness).answer(life.sent() ? Rule::before_sent : Rule::never_sent);
+  const Index value = history.value[second];
+  witness.add(witness.of(value).receive);
+  witness.add(second);
+  witness.add(witness.of(value).send);
+  return std::move(witness).answer(Rule::twice);
+}
+
+// What is received was sent, and not later: the worst breach, with the fewest operations.
+std::optional<Answer> check_values(const History& history, const Lives& lives) {
+  Index early = no_value;
+  for (Index value = 0; value < history.values; ++value) {
+    const Life& life = lives.of[value];
+    if (!life.taken() || life.sent_from < life.taken_by) continue;
+    early = value;
+    if (!life.sent()) break;
+  }
+  if (early == no_value) return std::nullopt;
+  WitnessMaker witness(history);
+  witness.add_both(early);
+  return std::move(witness).answer(lives.of[early].sent() ? Rule::before_sent : Rule::never_sent);
 }
 
 }  // namespace
@@ -15,6 +32,7 @@ std::optional<Answer> check_value(const History& history, const Life& life, Inde
 std::optional<Answer> find_lives(const History& history, Lives& lives) {
   lives.of.assign(history.values, {});
   const auto count = static_cast<Index>(history.size());
+  Index second = no_value;
   for (Index i = 0; i < count; ++i) {
     const Outcome outcome = history.outcome[i];
     const Index value = history.value[i];
@@ -31,19 +49,15 @@ std::optional<Answer> find_lives(const History& history, Lives& lives) {
       life.sent_by = outcome == Outcome::ok ? history.returned[i] : open_end;
     } else if (outcome == Outcome::ok) {
       if (life.taken()) {
-        WitnessMaker witness(history);
-        witness.add(witness.of(value).receive);
-        witness.add(i);
-        witness.add(witness.of(value).send);
-        return std::move(witness).answer(Rule::twice);
+        if (second == no_value) second = i;
+        continue;
       }
       life.taken_from = history.invoked[i];
       life.taken_by = history.returned[i];
     }
   }
-  for (Index value = 0; value < history.values; ++value) {
-    if (auto answer = check_value(history, lives.of[value], value)) return answer;
-  }
+  if (auto answer = check_values(history, lives)) return answer;
+  if (second != no_value) return received_twice(history, second);
   return std::nullopt;
 }
 
@@ -68,6 +82,7 @@ void find_loans(const History& history, Lives& lives) {
 }
 
 void lend(const History& history, Lives& lives) {
+  lives.lent = true;
   const std::size_t loans = std::min(lives.unknown_receives.size(), lives.left_behind.size());
   for (std::size_t i = 0; i < loans; ++i) {
     Life& life = lives.of[lives.left_behind[i]];

@@ -31,10 +31,11 @@ struct Lives {
   // their send. The n-th of the one may have taken the n-th of the other: with `lend` it did.
   std::vector<Index> unknown_receives;
   std::vector<Index> left_behind;
+  bool lent = false;
 };
 
-// Fills `lives`; the answer where values alone decide: received twice, never sent, or before they
-// were, and (inconclusive) sent twice. Linear.
+// Fills `lives`. The answer where values alone decide: received though never sent, or before they
+// were, or twice, and (inconclusive) sent twice. Linear.
 std::optional<Answer> find_lives(const History& history, Lives& lives);
 
 // Finds the two lists. Linear where there is no receive of unknown outcome; otherwise sorts.

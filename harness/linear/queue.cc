@@ -56,13 +56,17 @@ std::optional<Answer> not_empty(const History& history, const Lives& lives,
   for (Index value = 0; value < history.values; ++value) covering.add(value, lives.of[value]);
   Index receive = 0;
   std::vector<Index> fewest;
+  std::size_t fewest_operations = SIZE_MAX;
   unsigned compared = 0;
   for (Index i = 0; i < history.size() && compared < witnesses_compared; ++i) {
     if (!history.claims_nothing_there(i)) continue;
     if (moments.free_within(history.invoked[i], history.returned[i])) continue;
     ++compared;
     auto chain = covering.of(lives.of, history.invoked[i], history.returned[i]);
-    if (!fewest.empty() && fewest.size() <= chain.size()) continue;
+    // What nobody received is the last of a chain, and one operation less.
+    const std::size_t operations = 2 * chain.size() - !lives.of[chain.back()].taken();
+    if (operations >= fewest_operations) continue;
+    fewest_operations = operations;
     fewest = std::move(chain);
     receive = i;
   }
@@ -124,7 +128,10 @@ Answer overtaken(const History& history, const Lives& lives, const Producers& pr
   };
   Index furthest = no_value;
   for (Index a = 0; a < history.values; ++a) {
-    if (!before(a)) continue;
+    // Before `lend` a receive of unknown outcome may have taken what was left behind.
+    if (!before(a) || (!lives.of[a].taken() && !lives.lent && !lives.unknown_receives.empty())) {
+      continue;
+    }
     if (furthest == no_value || lives.of[furthest].taken_from < lives.of[a].taken_from)
       furthest = a;
   }
@@ -158,11 +165,14 @@ std::optional<Index> find_overtaker(const History& history, const std::vector<Li
   }
   Rank latest = 0;
   for (Rank& rank : awaited) rank = latest = std::max(latest, rank);
+  std::optional<Index> found;
   for (Index value = 0; value < lives.size(); ++value) {
     const Life& life = lives[value];
-    if (life.taken() && awaited[life.sent_from] > life.taken_by) return value;
+    if (!life.taken() || awaited[life.sent_from] <= life.taken_by) continue;
+    if (!found) found = value;
+    if (awaited[life.sent_from] == never) return value;  // three operations show it
   }
-  return std::nullopt;
+  return found;
 }
 
 // Calls begin(value) and end(value) for the sends of values that count, in order of time.
@@ -195,11 +205,15 @@ std::optional<Index> find_overtaker_of_producer(const History& history, const Li
                                                 const Producers& producers) {
   std::vector<Rank> awaited(producers.count());
   std::optional<Index> found;
+  bool for_ever = false;  // three operations show it
   in_order_of_sends(
       history, lives.of,
       [&](Index value) {
         const Life& life = lives.of[value];
-        if (life.taken() && awaited[producers.of(value)] > life.taken_by && !found) found = value;
+        const Rank rank = awaited[producers.of(value)];
+        if (!life.taken() || rank <= life.taken_by) return;
+        if (!found || (rank == never && !for_ever)) found = value;
+        for_ever |= rank == never;
       },
       [&](Index value) {
         const Life& life = lives.of[value];
@@ -255,21 +269,20 @@ std::optional<Answer> check_loans(const History& history, const Lives& lives,
 // (b), and lends.
 std::optional<Answer> check_order(const History& history, Contract contract, Lives& lives) {
   const Producers producers(history, contract);
+  std::optional<Answer> answer;
   if (contract == Contract::per_producer) {
     if (const auto b = find_overtaker_of_producer(history, lives, producers)) {
-      return overtaken(history, lives, producers, *b);
-    }
-    if (!lives.unknown_receives.empty()) {
-      if (auto answer = check_loans(history, lives, producers)) return answer;
+      answer = overtaken(history, lives, producers, *b);
+    } else if (!lives.unknown_receives.empty()) {
+      answer = check_loans(history, lives, producers);
     }
   }
   lend(history, lives);
   if (contract == Contract::fifo) {
-    if (const auto b = find_overtaker(history, lives.of)) {
-      return overtaken(history, lives, producers, *b);
-    }
+    const auto b = find_overtaker(history, lives.of);
+    if (b) answer = overtaken(history, lives, producers, *b);
   }
-  return std::nullopt;
+  return answer;
 }
 
 }  // namespace
@@ -277,12 +290,16 @@ std::optional<Answer> check_order(const History& history, Contract contract, Liv
 Answer judge_queue(const History& history, Contract contract, std::uint64_t capacity) {
   Lives lives;
   if (auto answer = find_lives(history, lives)) return *std::move(answer);
+  std::optional<Answer> fewest;
+  const auto take = [&](std::optional<Answer> answer) {
+    if (!answer) return;
+    if (!fewest || answer->operations.size() < fewest->operations.size()) fewest = answer;
+  };
   find_loans(history, lives);
-  if (auto answer = check_order(history, contract, lives)) return *std::move(answer);
-  if (auto answer = check_empty(history, lives)) return *std::move(answer);
-  if (capacity != 0) {
-    if (auto answer = check_room(history, lives, capacity)) return *std::move(answer);
-  }
+  take(check_order(history, contract, lives));
+  take(check_empty(history, lives));
+  if (capacity != 0 && !fewest) take(check_room(history, lives, capacity));
+  if (fewest) return *std::move(fewest);
   Answer right;
   right.exact = capacity == 0;
   if (contract == Contract::per_producer && !lives.unknown_receives.empty() &&
