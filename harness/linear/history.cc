@@ -37,12 +37,29 @@ void History::add(const Operation& operation) {
   if (operation.returned < rank_limit) events = std::max(events, operation.returned + 1);
 }
 
-std::string Names::process(Index index) const {
-  return index < processes.size() ? processes[index] : std::to_string(index);
+std::string_view Names::keep(std::string_view name) {
+  constexpr std::size_t block = 1 << 20;
+  if (name.size() > room_) {
+    room_ = std::max(block, name.size());
+    next_ = blocks_.emplace_back(new char[room_]).get();
+  }
+  std::copy(name.begin(), name.end(), next_);
+  const std::string_view kept(next_, name.size());
+  next_ += name.size();
+  room_ -= name.size();
+  return kept;
 }
 
-std::string Names::value(Index index) const {
-  return index < values.size() ? values[index] : std::to_string(index);
+std::string_view Names::add_process(std::string_view name) {
+  return processes_.emplace_back(keep(name));
+}
+
+std::string_view Names::add_value(std::string_view name) {
+  return values_.emplace_back(keep(name));
+}
+
+std::string Names::name(const std::vector<std::string_view>& names, Index index) {
+  return index < names.size() ? std::string(names[index]) : std::to_string(index);
 }
 
 }  // namespace ipctorture::linear

@@ -9,7 +9,9 @@
 // concurrent (text.h).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,10 +81,22 @@ struct History {
 };
 
 // What processes and values are called. Where a name is missing, its number stands for it.
-struct Names {
-  std::vector<std::string> processes, values;
-  std::string process(Index index) const;
-  std::string value(Index index) const;
+// Move-only; the names point into blocks of its own.
+class Names {
+ public:
+  std::string process(Index index) const { return name(processes_, index); }
+  std::string value(Index index) const { return name(values_, index); }
+  // Numbers are given in the order of these calls. Keeps a copy and answers it.
+  std::string_view add_process(std::string_view name);
+  std::string_view add_value(std::string_view name);
+
+ private:
+  static std::string name(const std::vector<std::string_view>& names, Index index);
+  std::string_view keep(std::string_view name);
+  std::vector<std::string_view> processes_, values_;
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  std::size_t room_ = 0;  // in the last block
+  char* next_ = nullptr;
 };
 
 }  // namespace ipctorture::linear

@@ -65,7 +65,8 @@ class Level {
   }
 
  private:
-  // No value overtakes another; whoever was sent later is taken no earlier.
+  // No value overtakes another. That whoever was sent later is then taken no earlier covers no
+  // moment that what was sent before does not cover.
   bool in_order() {
     std::vector<std::size_t> ended(values_.size());
     std::iota(ended.begin(), ended.end(), std::size_t{0});
@@ -79,9 +80,8 @@ class Level {
       for (; next < ended.size() && lives_[values_[ended[next]]].sent_by < life.sent_from; ++next) {
         latest = std::max(latest, at_[ended[next]]);
       }
-      if (!life.taken()) continue;
-      if (life.taken_by != open_end && free_.up_to(life.taken_by) < latest) return false;
-      at_[i] = std::max(at_[i], latest);
+      if (life.taken() && life.taken_by != open_end && free_.up_to(life.taken_by) < latest)
+        return false;
     }
     return true;
   }

@@ -1,0 +1,195 @@
+#include "harness/linear/lines.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace ipctorture::linear {
+namespace {
+
+constexpr std::array<std::string_view, 11> words{
+    "", "invoke", "ok", "full", "empty", "timeout", "closed", "fail", "info", "join", "leave"};
+
+constexpr bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+
+// At most this many words; one more is too many.
+struct Split {
+  std::array<std::string_view, 7> words;
+  std::size_t count = 0;
+};
+
+Split split(std::string_view text) {
+  Split found;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (found.count < found.words.size()) {
+    while (at < end && is_blank(*at)) ++at;
+    if (at == end) break;
+    const char* const begin = at;
+    while (at < end && !is_blank(*at)) ++at;
+    found.words[found.count++] = {begin, static_cast<std::size_t>(at - begin)};
+  }
+  return found;
+}
+
+std::optional<Word> word_of(std::string_view text) {
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    if (words[i] == text) return static_cast<Word>(i);
+  }
+  return std::nullopt;
+}
+
+std::optional<Kind> kind_of(std::string_view text) {
+  if (text == "send") return Kind::send;
+  if (text == "receive") return Kind::receive;
+  return std::nullopt;
+}
+
+template <class Number>
+bool number_of(std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+// A broken rule, and false.
+bool wrong(std::string& broken, std::string rule) {
+  broken = std::move(rule);
+  return false;
+}
+
+// Holds for text and JSON: what each event must say.
+bool complete(const Line& line, bool has_value, bool has_priority, std::string& broken) {
+  const bool send = line.has_kind && line.kind == Kind::send;
+  const bool receive = line.has_kind && line.kind == Kind::receive;
+  const bool wants_value =
+      (line.word == Word::invoke && send) || (line.word == Word::ok && receive);
+  if (line.word == Word::invoke && !line.has_kind)
+    return wrong(broken, "invoke what: send or receive?");
+  if (line.word == Word::ok && !line.has_kind) return wrong(broken, "ok what: send or receive?");
+  if (line.word == Word::full && receive) return wrong(broken, "full is an answer to a send");
+  if (line.word == Word::empty && send) return wrong(broken, "empty is an answer to a receive");
+  if (wants_value && !has_value) return wrong(broken, "the value is missing");
+  if (!wants_value && has_value) return wrong(broken, "a value has no place here");
+  if (has_priority && !(line.word == Word::invoke && send)) {
+    return wrong(broken, "a priority belongs to the invocation of a send");
+  }
+  return true;
+}
+
+bool read_text(std::string_view text, Line& line, std::string& broken) {
+  Split parts = split(text);
+  if (parts.count == 0) return true;
+  if (parts.count == parts.words.size()) return wrong(broken, "too many words");
+  if (parts.words[parts.count - 1].starts_with("t=")) {
+    const std::string_view stamp = parts.words[--parts.count];
+    if (!number_of(stamp.substr(2), line.time)) {
+      return wrong(broken, fmt::format("'{}' is no time: t=<nanoseconds>", stamp));
+    }
+    line.timed = true;
+  }
+  if (parts.count < 2)
+    return wrong(broken, "a process and what happened: PROCESS invoke send VALUE");
+  const auto word = word_of(parts.words[1]);
+  if (!word) {
+    return wrong(broken, fmt::format("unknown word '{}': invoke, ok, full, empty, timeout, closed, "
+                                     "fail, info, join or leave",
+                                     parts.words[1]));
+  }
+  line.process = parts.words[0];
+  line.word = *word;
+  std::size_t next = 2;
+  if (next < parts.count) {
+    const auto kind = kind_of(parts.words[next]);
+    if (!kind || line.word == Word::join || line.word == Word::leave) {
+      return wrong(broken, fmt::format("unknown word '{}'", parts.words[next]));
+    }
+    line.kind = *kind;
+    line.has_kind = true;
+    ++next;
+  }
+  bool has_priority = false;
+  const bool has_value = next < parts.count;
+  if (has_value) line.value = parts.words[next++];
+  if (next < parts.count) {
+    const std::string_view option = parts.words[next++];
+    has_priority = option.starts_with("priority=");
+    if (!has_priority) return wrong(broken, fmt::format("unknown word '{}'", option));
+    if (!number_of(option.substr(9), line.priority)) {
+      return wrong(broken, fmt::format("'{}' is no priority: a number of 32 bits", option));
+    }
+  }
+  if (next < parts.count) return wrong(broken, fmt::format("unknown word '{}'", parts.words[next]));
+  return complete(line, has_value, has_priority, broken);
+}
+
+// A name or a value: text, or a number, which then is its digits.
+bool take_name(const nlohmann::json& json, std::string& name) {
+  if (json.is_string()) {
+    name = json.get<std::string>();
+  } else if (json.is_number_integer()) {
+    name = json.dump();
+  }
+  if (name.empty()) return false;
+  for (const char c : name) {
+    if (is_blank(c) || c == '\n' || c == '#') return false;
+  }
+  return true;
+}
+
+bool read_json(std::string_view text, Line& line, std::string& broken) {
+  const auto json = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
+  if (!json.is_object()) return wrong(broken, "no JSON object");
+  bool has_value = false, has_priority = false;
+  for (const auto& [key, field] : json.items()) {
+    bool right = true;
+    if (key == "process") {
+      right = take_name(field, line.kept[0]);
+      line.process = line.kept[0];
+    } else if (key == "value") {
+      right = has_value = take_name(field, line.kept[1]);
+      line.value = line.kept[1];
+    } else if (key == "event") {
+      const auto word = field.is_string() ? word_of(field.get<std::string>()) : std::nullopt;
+      right = word.has_value();
+      line.word = word.value_or(Word::none);
+    } else if (key == "operation") {
+      const auto kind = field.is_string() ? kind_of(field.get<std::string>()) : std::nullopt;
+      right = line.has_kind = kind.has_value();
+      line.kind = kind.value_or(Kind::send);
+    } else if (key == "priority") {
+      right = has_priority = field.is_number_integer() && number_of(field.dump(), line.priority);
+    } else if (key == "t") {
+      right = line.timed = field.is_number_integer() && number_of(field.dump(), line.time);
+    } else {
+      return wrong(broken, fmt::format("unknown field '{}'", key));
+    }
+    if (!right)
+      return wrong(
+          broken, fmt::format("the field '{}' cannot be {}", key,
+                              field.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)));
+  }
+  if (line.process.empty() || line.word == Word::none) {
+    return wrong(broken, "the fields 'process' and 'event' are needed");
+  }
+  return complete(line, has_value, has_priority, broken);
+}
+
+}  // namespace
+
+bool is_json(std::string_view line) {
+  for (const char c : line) {
+    if (!is_blank(c)) return c == '{';
+  }
+  return false;
+}
+
+bool read_line(std::string_view text, Line& line, std::string& broken) {
+  return is_json(text) ? read_json(text, line, broken) : read_text(text, line, broken);
+}
+
+std::string_view to_string(Word word) { return words.at(static_cast<std::size_t>(word)); }
+
+}  // namespace ipctorture::linear

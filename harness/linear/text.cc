@@ -1,0 +1,340 @@
+#include "harness/linear/text.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/sort/spreadsort/integer_sort.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <optional>
+
+#include "harness/base/descriptor.h"
+#include "harness/linear/lines.h"
+
+namespace ipctorture::linear {
+namespace {
+
+struct HashOfWord {
+  using is_avalanching = void;
+  std::size_t operator()(std::string_view word) const {
+    return XXH3_64bits(word.data(), word.size());
+  }
+};
+using Words = boost::unordered_flat_map<std::string_view, Index, HashOfWord>;
+
+constexpr Index nothing_open = 0xffffffff;
+
+// Puts lines together to operations. Ranks are the order of the lines until `finish`.
+class Assembler {
+ public:
+  explicit Assembler(Values values) : values_(values) {}
+
+  void begin_file(const std::string& name) {
+    recorded_.files.push_back(name);
+    first_event_.push_back(events());
+    line_ = 0;
+  }
+
+  // One line without its end.
+  void line(std::string_view text) {
+    ++line_;
+    const std::size_t comment = text.find('#');
+    if (comment != std::string_view::npos && !is_json(text)) text = text.substr(0, comment);
+    event_ = {};
+    if (!read_line(text, event_, broken_)) wrong(broken_);
+    if (event_.word == Word::none) return;
+    note_time();
+    if (recorded_.line_of.size() >= rank_limit - 1)
+      wrong("a history has at most 4 thousand million events");
+    recorded_.line_of.push_back(line_);
+    apply();
+  }
+
+  [[noreturn]] void wrong(const std::string& rule) const {
+    throw BadHistory(fmt::format("{}:{}: {}", recorded_.files.back(), line_, rule));
+  }
+
+  void count_line_for_error() { ++line_; }
+
+  Recorded finish() {
+    if (values_ == Values::sent_once) refuse_repeated();
+    recorded_.history.events = events();
+    recorded_.history.values = static_cast<Index>(values_known_.size());
+    if (timed_ == Timed::yes) {
+      sort_by_time();
+    } else if (recorded_.files.size() > 1) {
+      throw BadHistory(
+          "several files are merged by time: every line must end in t=<nanoseconds> then");
+    }
+    return std::move(recorded_);
+  }
+
+ private:
+  enum class Timed : std::uint8_t { undecided, yes, no };
+
+  Rank events() const { return static_cast<Rank>(recorded_.line_of.size()); }
+
+  void note_time() {
+    const Timed now = event_.timed ? Timed::yes : Timed::no;
+    if (timed_ != Timed::undecided && timed_ != now) {
+      wrong("either every line ends in t=<nanoseconds>, or none does");
+    }
+    timed_ = now;
+    if (event_.timed) times_.push_back(event_.time);
+  }
+
+  Index process() {
+    // Mostly few processes, which take turns.
+    if (event_.process == last_process_) return last_process_index_;
+    const auto [at, fresh] =
+        processes_.try_emplace(event_.process, static_cast<Index>(processes_.size()));
+    if (fresh) {
+      if (processes_.size() > processes_max) wrong("more than 65536 processes");
+      // The key must outlive the line.
+      const Index number = at->second;
+      processes_.erase(at);
+      last_process_ = recorded_.names.add_process(event_.process);
+      processes_.emplace(last_process_, number);
+      open_.push_back(nothing_open);
+      return last_process_index_ = number;
+    }
+    last_process_ = at->first;
+    return last_process_index_ = at->second;
+  }
+
+  Index value() {
+    const auto at = values_known_.find(event_.value);
+    if (at != values_known_.end()) return at->second;
+    const auto number = static_cast<Index>(values_known_.size());
+    values_known_.emplace(recorded_.names.add_value(event_.value), number);
+    return number;
+  }
+
+  void apply() {
+    const Index who = process();
+    const Rank now = events() - 1;
+    Index& open = open_[who];
+    if (event_.word == Word::join || event_.word == Word::leave) {
+      if (open != nothing_open) wrong("the process has an open operation");
+      recorded_.history.memberships.push_back({who, now, event_.word == Word::join});
+      return;
+    }
+    if (event_.word == Word::invoke) {
+      if (open != nothing_open) wrong("the process has an open operation already");
+      open = static_cast<Index>(recorded_.history.size());
+      recorded_.history.add({.process = who,
+                             .kind = event_.kind,
+                             .outcome = Outcome::unknown,
+                             .value = event_.kind == Kind::send ? value() : no_value,
+                             .priority = event_.priority,
+                             .invoked = now,
+                             .returned = open_end});
+      return;
+    }
+    answer(open, now);
+    open = nothing_open;
+  }
+
+  void answer(Index operation, Rank now) {
+    if (operation == nothing_open) wrong("an answer without an invocation");
+    History& history = recorded_.history;
+    const Kind kind = history.kind[operation];
+    if (event_.has_kind && event_.kind != kind) {
+      wrong(kind == Kind::send ? "the open operation is a send"
+                               : "the open operation is a receive");
+    }
+    if (event_.word == Word::info) return;
+    history.returned[operation] = now;
+    switch (event_.word) {
+      case Word::ok:
+        history.outcome[operation] = Outcome::ok;
+        break;
+      case Word::full:
+        history.outcome[operation] = Outcome::full;
+        break;
+      case Word::empty:
+        history.outcome[operation] = Outcome::empty;
+        break;
+      case Word::closed:
+        history.outcome[operation] = Outcome::closed;
+        break;
+      case Word::timeout:
+        history.outcome[operation] = Outcome::timeout;
+        break;
+      default:
+        history.outcome[operation] = Outcome::fail;
+        break;
+    }
+    if (event_.word == Word::ok && kind == Kind::receive) history.value[operation] = value();
+  }
+
+  // A send that certainly did not happen is none.
+  void refuse_repeated() {
+    const History& history = recorded_.history;
+    std::vector<bool> sent(values_known_.size());
+    for (Index i = 0; i < history.size(); ++i) {
+      if (history.kind[i] != Kind::send) continue;
+      if (!history.took_effect(i) && !history.is_unknown(i)) continue;
+      if (sent[history.value[i]]) {
+        throw BadHistory(fmt::format("{}: '{}' is sent a second time; values must differ",
+                                     place_of_event(history.invoked[i]),
+                                     recorded_.names.value(history.value[i])));
+      }
+      sent[history.value[i]] = true;
+    }
+  }
+
+  std::size_t file_of_event(Rank event) const {
+    return static_cast<std::size_t>(
+               std::upper_bound(first_event_.begin(), first_event_.end(), event) -
+               first_event_.begin()) -
+           1;
+  }
+
+  std::string place_of_event(Rank event) const {
+    return fmt::format("{}:{}", recorded_.files[file_of_event(event)], recorded_.line_of[event]);
+  }
+
+  // At equal times invocations (and what joins) come before answers, so that they count as
+  // concurrent; then the order of the lines.
+  struct Stamp {
+    std::uint64_t time;
+    Rank event;
+    bool late;
+    bool operator<(const Stamp& other) const {
+      if (time != other.time) return time < other.time;
+      return late != other.late ? !late : event < other.event;
+    }
+  };
+
+  void sort_by_time() {
+    History& history = recorded_.history;
+    std::vector<Stamp> stamps(times_.size());
+    for (Rank event = 0; event < stamps.size(); ++event)
+      stamps[event] = {times_[event], event, false};
+    times_ = {};
+    for (const Rank returned : history.returned) {
+      if (returned < rank_limit) stamps[returned].late = true;
+    }
+    if (!std::is_sorted(stamps.begin(), stamps.end())) {
+      boost::sort::spreadsort::integer_sort(
+          stamps.begin(), stamps.end(),
+          [](const Stamp& stamp, unsigned shift) { return stamp.time >> shift; });
+    }
+    std::vector<Rank> rank_of(stamps.size());
+    std::vector<std::uint32_t> lines(stamps.size());
+    if (recorded_.files.size() > 1) recorded_.file_of.resize(stamps.size());
+    for (Rank rank = 0; rank < stamps.size(); ++rank) {
+      const Rank event = stamps[rank].event;
+      rank_of[event] = rank;
+      lines[rank] = recorded_.line_of[event];
+      if (recorded_.files.size() > 1) {
+        recorded_.file_of[rank] = static_cast<std::uint16_t>(file_of_event(event));
+      }
+    }
+    recorded_.line_of = std::move(lines);
+    for (Rank& rank : history.invoked) rank = rank_of[rank];
+    for (Rank& rank : history.returned) {
+      if (rank < rank_limit) rank = rank_of[rank];
+    }
+    for (Membership& membership : history.memberships) membership.at = rank_of[membership.at];
+  }
+
+  Values values_;
+  Recorded recorded_;
+  std::vector<Rank> first_event_;  // of each file
+  std::uint32_t line_ = 0;
+  Line event_;
+  std::string broken_;
+  Timed timed_ = Timed::undecided;
+  std::vector<std::uint64_t> times_;
+  Words processes_, values_known_;
+  std::string_view last_process_;
+  Index last_process_index_ = 0;
+  std::vector<Index> open_;  // by process
+};
+
+// Cuts text into lines, however it comes.
+class Lines {
+ public:
+  explicit Lines(Assembler& assembler) : assembler_(assembler) {}
+
+  // Answers how much of it was lines; the rest is to come again.
+  std::size_t feed(std::string_view text) {
+    std::size_t at = 0;
+    while (at < text.size()) {
+      const void* end = std::memchr(text.data() + at, '\n', text.size() - at);
+      if (end == nullptr) break;
+      const auto length =
+          static_cast<std::size_t>(static_cast<const char*>(end) - text.data()) - at;
+      take(text.substr(at, length));
+      at += length + 1;
+    }
+    if (text.size() - at > line_bytes_max) take(text.substr(at));
+    return at;
+  }
+
+  void take(std::string_view line) {
+    if (line.size() > line_bytes_max) {
+      assembler_.count_line_for_error();
+      assembler_.wrong(fmt::format("a line has at most {} bytes", line_bytes_max));
+    }
+    assembler_.line(line);
+  }
+
+ private:
+  Assembler& assembler_;
+};
+
+void read_file(const std::string& path, Assembler& assembler) {
+  constexpr std::size_t piece = 4 << 20;
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) throw BadHistory(fmt::format("{}: {}", path, std::strerror(errno)));
+  assembler.begin_file(path);
+  Lines lines(assembler);
+  std::vector<char> buffer(piece);
+  for (std::size_t filled = 0;;) {
+    const ssize_t count = ::read(file.get(), buffer.data() + filled, buffer.size() - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw BadHistory(fmt::format("{}: {}", path, std::strerror(errno)));
+    if (count == 0) {
+      if (filled > 0) lines.take({buffer.data(), filled});
+      return;
+    }
+    filled += static_cast<std::size_t>(count);
+    const std::size_t used = lines.feed({buffer.data(), filled});
+    std::memmove(buffer.data(), buffer.data() + used, filled - used);
+    filled -= used;
+  }
+}
+
+}  // namespace
+
+std::string Recorded::place(Rank rank) const {
+  if (rank >= line_of.size()) return "";
+  return fmt::format("{}:{}", files[file_of.empty() ? 0 : file_of[rank]], line_of[rank]);
+}
+
+Recorded read_history(const std::vector<std::string>& files, Values values) {
+  if (files.size() > 65536) throw BadHistory("more than 65536 files");
+  Assembler assembler(values);
+  for (const std::string& file : files) read_file(file, assembler);
+  return assembler.finish();
+}
+
+Recorded parse_history(std::string_view text, Values values, const std::string& name) {
+  Assembler assembler(values);
+  assembler.begin_file(name);
+  Lines lines(assembler);
+  const std::size_t used = lines.feed(text);
+  if (used < text.size()) lines.take(text.substr(used));
+  return assembler.finish();
+}
+
+}  // namespace ipctorture::linear
