@@ -19,6 +19,7 @@
 #include "stress/fuzz_file.h"
 #include "stress/hand_over.h"
 #include "stress/nearest.h"
+#include "stress/recheck_flags.h"
 #include "stress/report_verb.h"
 #include "stress/settings.h"
 #include "stress/terminal.h"
@@ -86,6 +87,7 @@ struct Parsed {
   Selection selection;
   std::string path;
   std::vector<std::string> folders;
+  RecheckRequest recheck;
   ReportRequest report;
   std::string config;
   Clean clean = Clean::no;
@@ -251,6 +253,7 @@ void Parser::add_explore() {
 
 void Parser::add_list() {
   list_ = add_verb("list", "Show the transports and what they promise");
+  add_contracts_flag(*list_, parsed_.selection);
   add_selection(list_);
   toggle(list_, "json", "every term of the contracts, as JSON lines", "Output");
 }
@@ -291,8 +294,8 @@ void Parser::add_on_bundles() {
       ->required()
       ->type_name("FILE");
   toggle(show_, "json", "one line of JSON instead of text", "Output");
-  recheck_ = add_verb("recheck", "Judge a bundle's recorded history again, running nothing");
-  recheck_->add_option("path", parsed_.path, "a bundle")->required()->type_name("BUNDLE");
+  recheck_ = add_verb("recheck", "Judge a recorded history, running nothing");
+  add_recheck_flags(*recheck_, parsed_.recheck);
   toggle(recheck_, "json", "one line of JSON instead of text", "Output");
   explain_ = add_verb("explain", "Say in words what a bundle shows");
   explain_->add_option("path", parsed_.path, "a bundle")->required()->type_name("BUNDLE");
@@ -453,7 +456,7 @@ ExitCode Parser::run_verb(char** argv) {
   }
   if (verb == show_) return show_input(settings, parsed_.path);
   if (verb == shrink_) return shrink_failure(settings, parsed_.path);
-  if (verb == recheck_) return recheck(settings, parsed_.path);
+  if (verb == recheck_) return recheck(settings, parsed_.recheck);
   if (verb == explain_) return explain_bundle(settings, parsed_.path);
   return doctor(settings, parsed_.clean);
 }

@@ -132,6 +132,7 @@ std::string hostile_text(const std::vector<Selected>& selected, std::size_t widt
 }  // namespace
 
 ExitCode list_transports(const Settings& settings, const Selection& selection) {
+  if (selection.contracts) return list_contracts(settings);
   SelectionRequest request{.names = selection.names, .exclude = settings.list("exclude")};
   if (selection.faulty) request.also.push_back(Kind::faulty);
   if (selection.canary) request.also.push_back(Kind::canary);

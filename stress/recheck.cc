@@ -1,5 +1,5 @@
-// `ipctorture recheck`: judges the history of a bundle again, without running anything: after a
-// change of the checkers, or on a machine that cannot run the transport.
+// `ipctorture recheck BUNDLE`: judges the history of a bundle again, without running anything:
+// after a change of the checkers, or on a machine that cannot run the transport.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -80,7 +80,7 @@ Judgement judged(const std::string& path, const BundleContent& bundle, const Con
 
 }  // namespace
 
-ExitCode recheck(const Settings& settings, const std::string& path) {
+ExitCode recheck_bundle(const Settings& settings, const std::string& path) {
   BundleContent bundle;
   try {
     bundle = load_bundle(path);

@@ -2,6 +2,7 @@
 // answer an exit code; UsageError and other exceptions are command_line.cc's to report.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,17 @@ struct Selection {
   bool canary = false;
   bool dry_run = false;
   bool bench = false;
-  std::string transport;  // of score: what is a pass on it worth?
+  std::string transport;   // of score: what is a pass on it worth?
+  bool contracts = false;  // of list: those of plain histories instead
+};
+
+// Of recheck: one bundle, or the files of one plain history.
+struct RecheckRequest {
+  std::vector<std::string> paths;
+  std::string contract;        // a plain history is meant when it is given
+  std::uint64_t capacity = 0;  // 0: unbounded
+  bool bench = false;
+  std::string plot;  // of the benchmark: where its picture goes
 };
 
 ExitCode list_transports(const Settings& settings, const Selection& selection);
@@ -30,7 +41,9 @@ ExitCode replay(const Settings& settings, const std::string& path);
 bool is_controlled_bundle(const std::string& path);
 ExitCode shrink_failure(const Settings& settings, const std::string& path);
 ExitCode show_input(const Settings& settings, const std::string& path);
-ExitCode recheck(const Settings& settings, const std::string& path);
+ExitCode recheck(const Settings& settings, const RecheckRequest& request);
+ExitCode recheck_bundle(const Settings& settings, const std::string& path);
+ExitCode list_contracts(const Settings& settings);
 ExitCode explain_bundle(const Settings& settings, const std::string& path);
 
 ExitCode merge(const Settings& settings, const std::vector<std::string>& folders);

@@ -22,6 +22,36 @@ std::optional<Contract> contract_named(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view explanation_of(Contract contract) {
+  switch (contract) {
+    case Contract::fifo:
+      return "A queue: every value is received once at most, in the order of sending, whoever "
+             "sends\n"
+             "and receives; empty is said only at a moment at which nothing is there. Decided\n"
+             "exactly; with --capacity N a violation is one, but some may be overlooked.";
+    case Contract::per_producer:
+      return "Like fifo, but only the values of one producer keep their order. Decided exactly "
+             "unless\n"
+             "receives of unknown outcome, values that nobody received, and empty all occur.";
+    case Contract::priority:
+      return "The highest priority is received first, the oldest first among equals (posix_mq).\n"
+             "Decided exactly where no receive is of unknown outcome.";
+    case Contract::latest:
+      return "A receive reads the value sent last, and takes nothing away; empty: before the "
+             "first.\n"
+             "Decided exactly where no value is sent twice.";
+    case Contract::broadcast:
+      return "Every process receives all values in one common order, from the beginning or from "
+             "when\n"
+             "it joined; empty: at the end. Decided exactly where nobody joins later.";
+    case Contract::set:
+      return "Delivery only: every value is received once at most, and not before it was sent; "
+             "empty is\n"
+             "said only at a moment at which nothing is there. Decided exactly.";
+  }
+  return "";
+}
+
 Answer judge(const History& history, Contract contract, std::uint64_t capacity) {
   switch (contract) {
     case Contract::fifo:

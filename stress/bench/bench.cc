@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <fstream>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -12,6 +11,7 @@
 #include "harness/run_scenario.h"
 #include "stress/bench/bare_loop.h"
 #include "stress/bench/figure.h"
+#include "stress/bench/peak_memory.h"
 #include "stress/engine_room.h"
 #include "stress/selection.h"
 #include "stress/terminal.h"
@@ -37,17 +37,6 @@ Scenario plain_traffic(const Registration& transport, std::uint32_t size, std::u
   const std::uint32_t most = transport.contract.capacity_max;
   scenario.capacity = most > 0 ? std::min(bench_capacity, most) : bench_capacity;
   return scenario;
-}
-
-// Peak memory of this process since forget_peak(), in bytes; 0 where /proc does not say.
-void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
-double peak_bytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    double kibibytes = 0;
-    if (word == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
-  }
-  return 0;
 }
 
 class Bench {
