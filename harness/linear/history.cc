@@ -37,7 +37,7 @@ void History::add(const Operation& operation) {
   if (operation.returned < rank_limit) events = std::max(events, operation.returned + 1);
 }
 
-std::string_view Names::keep(std::string_view name) {
+std::string_view NameList::add(std::string_view name) {
   constexpr std::size_t block = 1 << 20;
   if (name.size() > room_) {
     room_ = std::max(block, name.size());
@@ -47,19 +47,11 @@ std::string_view Names::keep(std::string_view name) {
   const std::string_view kept(next_, name.size());
   next_ += name.size();
   room_ -= name.size();
-  return kept;
+  return names_.emplace_back(kept);
 }
 
-std::string_view Names::add_process(std::string_view name) {
-  return processes_.emplace_back(keep(name));
-}
-
-std::string_view Names::add_value(std::string_view name) {
-  return values_.emplace_back(keep(name));
-}
-
-std::string Names::name(const std::vector<std::string_view>& names, Index index) {
-  return index < names.size() ? std::string(names[index]) : std::to_string(index);
+std::string NameList::told(Index index) const {
+  return index < names_.size() ? std::string(names_[index]) : std::to_string(index);
 }
 
 }  // namespace ipctorture::linear

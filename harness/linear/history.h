@@ -80,23 +80,27 @@ struct History {
   }
 };
 
-// What processes and values are called. Where a name is missing, its number stands for it.
-// Move-only; the names point into blocks of its own.
-class Names {
+// Names by number, in the order in which they were added. Move-only; points into blocks of its own.
+class NameList {
  public:
-  std::string process(Index index) const { return name(processes_, index); }
-  std::string value(Index index) const { return name(values_, index); }
-  // Numbers are given in the order of these calls. Keeps a copy and answers it.
-  std::string_view add_process(std::string_view name);
-  std::string_view add_value(std::string_view name);
+  std::string_view add(std::string_view name);  // keeps a copy and answers it
+  std::string_view operator[](Index index) const { return names_[index]; }
+  Index count() const { return static_cast<Index>(names_.size()); }
+  // Where a name is missing, its number stands for it.
+  std::string told(Index index) const;
 
  private:
-  static std::string name(const std::vector<std::string_view>& names, Index index);
-  std::string_view keep(std::string_view name);
-  std::vector<std::string_view> processes_, values_;
+  std::vector<std::string_view> names_;
   std::vector<std::unique_ptr<char[]>> blocks_;
   std::size_t room_ = 0;  // in the last block
   char* next_ = nullptr;
+};
+
+// What processes and values are called.
+struct Names {
+  NameList processes, values;
+  std::string process(Index index) const { return processes.told(index); }
+  std::string value(Index index) const { return values.told(index); }
 };
 
 }  // namespace ipctorture::linear

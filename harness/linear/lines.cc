@@ -15,28 +15,36 @@ constexpr std::array<std::string_view, 11> words{
 
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
-// At most this many words; one more is too many.
-struct Split {
-  std::array<std::string_view, 7> words;
-  std::size_t count = 0;
-};
+enum class Sort : std::uint8_t { of_word, blank, comment };
+constexpr std::array<Sort, 256> make_sorts() {
+  std::array<Sort, 256> sorts{};
+  for (const char c : {' ', '\t', '\r'}) sorts[static_cast<unsigned char>(c)] = Sort::blank;
+  sorts['#'] = Sort::comment;
+  return sorts;
+}
+constexpr std::array<Sort, 256> sorts = make_sorts();
+constexpr Sort sort_of(char c) { return sorts[static_cast<unsigned char>(c)]; }
 
-Split split(std::string_view text) {
-  Split found;
+// At most this many words, one of which is too many. Answers how many there are.
+using Words = std::array<std::string_view, 7>;
+std::size_t split(std::string_view text, Words& words_of_line) {
   const char* at = text.data();
   const char* const end = at + text.size();
-  while (found.count < found.words.size()) {
-    while (at < end && is_blank(*at)) ++at;
-    if (at == end) break;
+  std::size_t count = 0;
+  while (count < words_of_line.size()) {
+    while (at < end && sort_of(*at) == Sort::blank) ++at;
+    if (at == end || sort_of(*at) == Sort::comment) break;
     const char* const begin = at;
-    while (at < end && !is_blank(*at)) ++at;
-    found.words[found.count++] = {begin, static_cast<std::size_t>(at - begin)};
+    while (at < end && sort_of(*at) == Sort::of_word) ++at;
+    words_of_line[count++] = {begin, static_cast<std::size_t>(at - begin)};
   }
-  return found;
+  return count;
 }
 
 std::optional<Word> word_of(std::string_view text) {
-  for (std::size_t i = 1; i < words.size(); ++i) {
+  if (text == "invoke") return Word::invoke;
+  if (text == "ok") return Word::ok;
+  for (std::size_t i = 3; i < words.size(); ++i) {
     if (words[i] == text) return static_cast<Word>(i);
   }
   return std::nullopt;
@@ -80,48 +88,48 @@ bool complete(const Line& line, bool has_value, bool has_priority, std::string& 
 }
 
 bool read_text(std::string_view text, Line& line, std::string& broken) {
-  Split parts = split(text);
-  if (parts.count == 0) return true;
-  if (parts.count == parts.words.size()) return wrong(broken, "too many words");
-  if (parts.words[parts.count - 1].starts_with("t=")) {
-    const std::string_view stamp = parts.words[--parts.count];
+  Words parts;
+  std::size_t count = split(text, parts);
+  if (count == 0) return true;
+  if (count == parts.size()) return wrong(broken, "too many words");
+  if (parts[count - 1].starts_with("t=")) {
+    const std::string_view stamp = parts[--count];
     if (!number_of(stamp.substr(2), line.time)) {
       return wrong(broken, fmt::format("'{}' is no time: t=<nanoseconds>", stamp));
     }
     line.timed = true;
   }
-  if (parts.count < 2)
-    return wrong(broken, "a process and what happened: PROCESS invoke send VALUE");
-  const auto word = word_of(parts.words[1]);
+  if (count < 2) return wrong(broken, "a process and what happened: PROCESS invoke send VALUE");
+  const auto word = word_of(parts[1]);
   if (!word) {
     return wrong(broken, fmt::format("unknown word '{}': invoke, ok, full, empty, timeout, closed, "
                                      "fail, info, join or leave",
-                                     parts.words[1]));
+                                     parts[1]));
   }
-  line.process = parts.words[0];
+  line.process = parts[0];
   line.word = *word;
   std::size_t next = 2;
-  if (next < parts.count) {
-    const auto kind = kind_of(parts.words[next]);
+  if (next < count) {
+    const auto kind = kind_of(parts[next]);
     if (!kind || line.word == Word::join || line.word == Word::leave) {
-      return wrong(broken, fmt::format("unknown word '{}'", parts.words[next]));
+      return wrong(broken, fmt::format("unknown word '{}'", parts[next]));
     }
     line.kind = *kind;
     line.has_kind = true;
     ++next;
   }
   bool has_priority = false;
-  const bool has_value = next < parts.count;
-  if (has_value) line.value = parts.words[next++];
-  if (next < parts.count) {
-    const std::string_view option = parts.words[next++];
+  const bool has_value = next < count;
+  if (has_value) line.value = parts[next++];
+  if (next < count) {
+    const std::string_view option = parts[next++];
     has_priority = option.starts_with("priority=");
     if (!has_priority) return wrong(broken, fmt::format("unknown word '{}'", option));
     if (!number_of(option.substr(9), line.priority)) {
       return wrong(broken, fmt::format("'{}' is no priority: a number of 32 bits", option));
     }
   }
-  if (next < parts.count) return wrong(broken, fmt::format("unknown word '{}'", parts.words[next]));
+  if (next < count) return wrong(broken, fmt::format("unknown word '{}'", parts[next]));
   return complete(line, has_value, has_priority, broken);
 }
 
@@ -139,18 +147,20 @@ bool take_name(const nlohmann::json& json, std::string& name) {
   return true;
 }
 
-bool read_json(std::string_view text, Line& line, std::string& broken) {
+bool read_json(std::string_view text, Line& line, LineMemory& memory) {
+  std::string& broken = memory.broken;
+  line.in_memory = true;
   const auto json = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
   if (!json.is_object()) return wrong(broken, "no JSON object");
   bool has_value = false, has_priority = false;
   for (const auto& [key, field] : json.items()) {
     bool right = true;
     if (key == "process") {
-      right = take_name(field, line.kept[0]);
-      line.process = line.kept[0];
+      right = take_name(field, memory.process);
+      line.process = memory.process;
     } else if (key == "value") {
-      right = has_value = take_name(field, line.kept[1]);
-      line.value = line.kept[1];
+      right = has_value = take_name(field, memory.value);
+      line.value = memory.value;
     } else if (key == "event") {
       const auto word = field.is_string() ? word_of(field.get<std::string>()) : std::nullopt;
       right = word.has_value();
@@ -177,8 +187,6 @@ bool read_json(std::string_view text, Line& line, std::string& broken) {
   return complete(line, has_value, has_priority, broken);
 }
 
-}  // namespace
-
 bool is_json(std::string_view line) {
   for (const char c : line) {
     if (!is_blank(c)) return c == '{';
@@ -186,8 +194,10 @@ bool is_json(std::string_view line) {
   return false;
 }
 
-bool read_line(std::string_view text, Line& line, std::string& broken) {
-  return is_json(text) ? read_json(text, line, broken) : read_text(text, line, broken);
+}  // namespace
+
+bool read_line(std::string_view text, Line& line, LineMemory& memory) {
+  return is_json(text) ? read_json(text, line, memory) : read_text(text, line, memory.broken);
 }
 
 std::string_view to_string(Word word) { return words.at(static_cast<std::size_t>(word)); }

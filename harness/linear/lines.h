@@ -25,20 +25,27 @@ enum class Word : std::uint8_t {
 };
 
 struct Line {
-  std::string_view process, value;  // into the line, or into `kept`
+  std::string_view process, value;  // into the line, or into memory
   std::uint64_t time = 0;
   std::int32_t priority = 0;
   Word word = Word::none;
   Kind kind = Kind::send;
   bool has_kind = false;
   bool timed = false;
-  std::string kept[2];  // of JSON
+  bool in_memory = false;        // points into the LineMemory
+  std::uint32_t number = 0;      // for who reads it: of the line in its file,
+  std::uint32_t value_hash = 0;  // of the value
 };
 
-bool is_json(std::string_view line);
+// Owned by the caller, so that a line costs no allocation.
+struct LineMemory {
+  std::string process, value;  // of JSON, where a Line points into them
+  std::string broken;          // the rule that the line breaks
+};
 
-// False with the rule that the line breaks. A line of blanks alone has no word.
-bool read_line(std::string_view text, Line& line, std::string& broken);
+// Fills a fresh Line; false when a rule is broken. A line of blanks and a comment alone has no
+// word.
+bool read_line(std::string_view text, Line& line, LineMemory& memory);
 
 std::string_view to_string(Word word);
 

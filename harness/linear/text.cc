@@ -2,58 +2,69 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <array>
 #include <boost/sort/spreadsort/integer_sort.hpp>
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
-#include <optional>
+#include <utility>
 
 #include "harness/base/descriptor.h"
 #include "harness/linear/lines.h"
+#include "harness/linear/name_numbers.h"
 
 namespace ipctorture::linear {
 namespace {
-
-struct HashOfWord {
-  using is_avalanching = void;
-  std::size_t operator()(std::string_view word) const {
-    return XXH3_64bits(word.data(), word.size());
-  }
-};
-using Words = boost::unordered_flat_map<std::string_view, Index, HashOfWord>;
 
 constexpr Index nothing_open = 0xffffffff;
 
 // Puts lines together to operations. Ranks are the order of the lines until `finish`.
 class Assembler {
  public:
-  explicit Assembler(Values values) : values_(values) {}
+  explicit Assembler(Values values) : repeated_(values) {}
 
-  void begin_file(const std::string& name) {
+  // `bytes`: about how long it is, 0 if that is not known.
+  void begin_file(const std::string& name, std::size_t bytes) {
+    constexpr std::size_t line_bytes = 17, most = 100'000'000;
+    const std::size_t lines = std::min(bytes / line_bytes, most);
+    recorded_.history.reserve(recorded_.history.size() + lines / 2);
+    recorded_.line_of.reserve(recorded_.line_of.size() + lines);
+    settle();
     recorded_.files.push_back(name);
     first_event_.push_back(events());
     line_ = 0;
   }
 
-  // One line without its end.
+  // One line without its end. It must stay where it is until `settle`.
   void line(std::string_view text) {
-    ++line_;
-    const std::size_t comment = text.find('#');
-    if (comment != std::string_view::npos && !is_json(text)) text = text.substr(0, comment);
-    event_ = {};
-    if (!read_line(text, event_, broken_)) wrong(broken_);
-    if (event_.word == Word::none) return;
-    note_time();
-    if (recorded_.line_of.size() >= rank_limit - 1)
-      wrong("a history has at most 4 thousand million events");
-    recorded_.line_of.push_back(line_);
-    apply();
+    Line& event = waiting_[count_];
+    event = {};
+    event.number = ++line_;
+    if (!read_line(text, event, memory_)) {
+      settle();
+      wrong(memory_.broken);
+    }
+    if (event.word == Word::none) return;
+    if (!event.value.empty()) {
+      event.value_hash = NameNumbers::hash_of(event.value);
+      values_.prepare(event.value_hash);
+    }
+    ++count_;
+    if (count_ == waiting_.size() || event.in_memory) settle();
+  }
+
+  // Lines wait a while: what they look up is on its way from memory meanwhile.
+  void settle() {
+    const std::size_t count = std::exchange(count_, 0);
+    const std::uint32_t last = line_;
+    for (std::size_t i = 0; i < count; ++i) {
+      line_ = waiting_[i].number;
+      apply(waiting_[i]);
+    }
+    line_ = last;
   }
 
   [[noreturn]] void wrong(const std::string& rule) const {
@@ -63,9 +74,10 @@ class Assembler {
   void count_line_for_error() { ++line_; }
 
   Recorded finish() {
-    if (values_ == Values::sent_once) refuse_repeated();
+    settle();
+    if (repeated_ == Values::sent_once) refuse_repeated();
     recorded_.history.events = events();
-    recorded_.history.values = static_cast<Index>(values_known_.size());
+    recorded_.history.values = values_.count();
     if (timed_ == Timed::yes) {
       sort_by_time();
     } else if (recorded_.files.size() > 1) {
@@ -80,78 +92,70 @@ class Assembler {
 
   Rank events() const { return static_cast<Rank>(recorded_.line_of.size()); }
 
-  void note_time() {
-    const Timed now = event_.timed ? Timed::yes : Timed::no;
+  void note_time(const Line& event) {
+    const Timed now = event.timed ? Timed::yes : Timed::no;
     if (timed_ != Timed::undecided && timed_ != now) {
       wrong("either every line ends in t=<nanoseconds>, or none does");
     }
     timed_ = now;
-    if (event_.timed) times_.push_back(event_.time);
+    if (event.timed) times_.push_back(event.time);
   }
 
-  Index process() {
-    // Mostly few processes, which take turns.
-    if (event_.process == last_process_) return last_process_index_;
-    const auto [at, fresh] =
-        processes_.try_emplace(event_.process, static_cast<Index>(processes_.size()));
-    if (fresh) {
-      if (processes_.size() > processes_max) wrong("more than 65536 processes");
-      // The key must outlive the line.
-      const Index number = at->second;
-      processes_.erase(at);
-      last_process_ = recorded_.names.add_process(event_.process);
-      processes_.emplace(last_process_, number);
+  Index process(const Line& event) {
+    const Index number = processes_.of(event.process);
+    if (number == open_.size()) {
+      if (number == processes_max) wrong("more than 65536 processes");
       open_.push_back(nothing_open);
-      return last_process_index_ = number;
     }
-    last_process_ = at->first;
-    return last_process_index_ = at->second;
-  }
-
-  Index value() {
-    const auto at = values_known_.find(event_.value);
-    if (at != values_known_.end()) return at->second;
-    const auto number = static_cast<Index>(values_known_.size());
-    values_known_.emplace(recorded_.names.add_value(event_.value), number);
     return number;
   }
 
-  void apply() {
-    const Index who = process();
+  Index value(const Line& event) {
+    if (values_.count() >= rank_limit) wrong("too many values");
+    return values_.of(event.value, event.value_hash);
+  }
+
+  void apply(const Line& event) {
+    note_time(event);
+    if (recorded_.line_of.size() >= rank_limit - 1) {
+      wrong("a history has at most 4 thousand million events");
+    }
+    recorded_.line_of.push_back(line_);
+    const Index who = process(event);
     const Rank now = events() - 1;
     Index& open = open_[who];
-    if (event_.word == Word::join || event_.word == Word::leave) {
+    if (event.word == Word::join || event.word == Word::leave) {
       if (open != nothing_open) wrong("the process has an open operation");
-      recorded_.history.memberships.push_back({who, now, event_.word == Word::join});
+      recorded_.history.memberships.push_back({who, now, event.word == Word::join});
       return;
     }
-    if (event_.word == Word::invoke) {
+    if (event.word == Word::invoke) {
       if (open != nothing_open) wrong("the process has an open operation already");
       open = static_cast<Index>(recorded_.history.size());
       recorded_.history.add({.process = who,
-                             .kind = event_.kind,
+                             .kind = event.kind,
                              .outcome = Outcome::unknown,
-                             .value = event_.kind == Kind::send ? value() : no_value,
-                             .priority = event_.priority,
+                             .value = event.kind == Kind::send ? value(event) : no_value,
+                             .priority = event.priority,
                              .invoked = now,
                              .returned = open_end});
       return;
     }
-    answer(open, now);
+    answer(event, open, now);
     open = nothing_open;
   }
 
-  void answer(Index operation, Rank now) {
+  void answer(const Line& event, Index operation, Rank now) {
     if (operation == nothing_open) wrong("an answer without an invocation");
     History& history = recorded_.history;
     const Kind kind = history.kind[operation];
-    if (event_.has_kind && event_.kind != kind) {
+    if (event.has_kind && event.kind != kind) {
       wrong(kind == Kind::send ? "the open operation is a send"
                                : "the open operation is a receive");
     }
-    if (event_.word == Word::info) return;
+    if (event.word == Word::info) return;
     history.returned[operation] = now;
-    switch (event_.word) {
+    switch (event.word) {
       case Word::ok:
         history.outcome[operation] = Outcome::ok;
         break;
@@ -171,13 +175,13 @@ class Assembler {
         history.outcome[operation] = Outcome::fail;
         break;
     }
-    if (event_.word == Word::ok && kind == Kind::receive) history.value[operation] = value();
+    if (event.word == Word::ok && kind == Kind::receive) history.value[operation] = value(event);
   }
 
   // A send that certainly did not happen is none.
   void refuse_repeated() {
     const History& history = recorded_.history;
-    std::vector<bool> sent(values_known_.size());
+    std::vector<bool> sent(values_.count());
     for (Index i = 0; i < history.size(); ++i) {
       if (history.kind[i] != Kind::send) continue;
       if (!history.took_effect(i) && !history.is_unknown(i)) continue;
@@ -246,17 +250,16 @@ class Assembler {
     for (Membership& membership : history.memberships) membership.at = rank_of[membership.at];
   }
 
-  Values values_;
+  Values repeated_;
   Recorded recorded_;
   std::vector<Rank> first_event_;  // of each file
   std::uint32_t line_ = 0;
-  Line event_;
-  std::string broken_;
+  std::array<Line, 32> waiting_;
+  std::size_t count_ = 0;
+  LineMemory memory_;
   Timed timed_ = Timed::undecided;
   std::vector<std::uint64_t> times_;
-  Words processes_, values_known_;
-  std::string_view last_process_;
-  Index last_process_index_ = 0;
+  NameNumbers processes_{recorded_.names.processes}, values_{recorded_.names.values};
   std::vector<Index> open_;  // by process
 };
 
@@ -277,11 +280,13 @@ class Lines {
       at += length + 1;
     }
     if (text.size() - at > line_bytes_max) take(text.substr(at));
+    assembler_.settle();
     return at;
   }
 
   void take(std::string_view line) {
     if (line.size() > line_bytes_max) {
+      assembler_.settle();
       assembler_.count_line_for_error();
       assembler_.wrong(fmt::format("a line has at most {} bytes", line_bytes_max));
     }
@@ -296,7 +301,9 @@ void read_file(const std::string& path, Assembler& assembler) {
   constexpr std::size_t piece = 4 << 20;
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) throw BadHistory(fmt::format("{}: {}", path, std::strerror(errno)));
-  assembler.begin_file(path);
+  struct stat status{};
+  const bool regular = ::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode);
+  assembler.begin_file(path, regular ? static_cast<std::size_t>(status.st_size) : 0);
   Lines lines(assembler);
   std::vector<char> buffer(piece);
   for (std::size_t filled = 0;;) {
@@ -305,6 +312,7 @@ void read_file(const std::string& path, Assembler& assembler) {
     if (count < 0) throw BadHistory(fmt::format("{}: {}", path, std::strerror(errno)));
     if (count == 0) {
       if (filled > 0) lines.take({buffer.data(), filled});
+      assembler.settle();
       return;
     }
     filled += static_cast<std::size_t>(count);
@@ -330,7 +338,7 @@ Recorded read_history(const std::vector<std::string>& files, Values values) {
 
 Recorded parse_history(std::string_view text, Values values, const std::string& name) {
   Assembler assembler(values);
-  assembler.begin_file(name);
+  assembler.begin_file(name, text.size());
   Lines lines(assembler);
   const std::size_t used = lines.feed(text);
   if (used < text.size()) lines.take(text.substr(used));
