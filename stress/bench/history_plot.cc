@@ -10,7 +10,7 @@ namespace {
 
 constexpr double left = 80, right = 520, top = 50, bottom = 350;
 constexpr double shortest = 1e4, longest = 1e7;   // operations
-constexpr double quickest = 1e-4, slowest = 1e1;  // seconds
+constexpr double quickest = 1e-5, slowest = 1e1;  // seconds
 
 double x_of(double operations) {
   return left + (right - left) * std::log10(operations / shortest) / std::log10(longest / shortest);
@@ -39,7 +39,8 @@ std::string grid() {
     text += fmt::format("<path stroke=\"#ccc\" d=\"M{:.1f} {}V{}\"/>\n", x, top, bottom);
     text += label(x, bottom + 18, "middle", fmt::format("10^{}", power));
   }
-  constexpr std::array<const char*, 6> names{"0.1 ms", "1 ms", "10 ms", "0.1 s", "1 s", "10 s"};
+  constexpr std::array<const char*, 7> names{"10 µs", "0.1 ms", "1 ms", "10 ms",
+                                             "0.1 s", "1 s",    "10 s"};
   for (std::size_t i = 0; i < names.size(); ++i) {
     const double y = y_of(quickest * std::pow(10, static_cast<double>(i)));
     text += fmt::format("<path stroke=\"#ccc\" d=\"M{} {:.1f}H{}\"/>\n", left, y, right);
