@@ -80,7 +80,8 @@ target_compile_definitions(test_conformance PRIVATE IPCTORTURE_SHIPPED_FILES=${s
 file(GLOB cli_sources CONFIGURE_DEPENDS stress/cli/*.cc)
 test_program(test_cli ${cli_sources} LABEL slow
              LIBRARIES ipctorture_harness ipctorture_transports ${json} GTest::gtest_main)
-target_compile_definitions(test_cli PRIVATE IPCTORTURE_PROGRAM="$<TARGET_FILE:ipctorture>")
+target_compile_definitions(test_cli PRIVATE IPCTORTURE_PROGRAM="$<TARGET_FILE:ipctorture>"
+                           IPCTORTURE_DOCS="${CMAKE_SOURCE_DIR}/docs")
 add_dependencies(test_cli ipctorture)
 
 # The inputs of the fuzz targets as ordinary tests, without libFuzzer: of fuzz/corpus/NAME, fuzz/regressions/NAME, and a
