@@ -35,8 +35,8 @@ class Log {
 
   Answer judge() {
     if (auto answer = add_sends()) return *std::move(answer);
-    if (auto answer = add_receives()) return *std::move(answer);
     if (auto answer = unsent()) return *std::move(answer);
+    if (auto answer = add_receives()) return *std::move(answer);
     bound();
     if (!fits()) {
       return smaller(history_, Rule::no_common_order,
@@ -147,7 +147,6 @@ class Log {
     Entry& entry = entries_[value];
     if (entry.seen_in == number) return twice(i);
     entry.seen_in = number;
-    entry.read_by = std::min(entry.read_by, history_.returned[i]);
     entry.upper = std::min(entry.upper, history_.returned[i]);
     if (session.any) {
       if (auto answer = join(session.last, value)) return answer;
@@ -206,7 +205,12 @@ class Log {
                    [](const History& part) { return judge_broadcast(part); });
   }
 
-  std::optional<Answer> unsent() const {
+  std::optional<Answer> unsent() {
+    for (Index i = 0; i < history_.size(); ++i) {
+      if (history_.kind[i] != Kind::receive || !history_.took_effect(i)) continue;
+      Rank& read_by = entries_[history_.value[i]].read_by;
+      read_by = std::min(read_by, history_.returned[i]);
+    }
     for (Index value = 0; value < history_.values; ++value) {
       const Entry& entry = entries_[value];
       if (entry.read_by == never || entry.sent_from < entry.read_by) continue;

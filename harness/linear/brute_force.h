@@ -46,18 +46,20 @@ class BruteForce {
     std::string inside, cursors;
   };
 
-  // Joining takes effect at any moment before the history says that it is done.
+  // Joining takes effect at any moment between what the process did before and when the history
+  // says that it is done.
   void add_joins(Index& processes) {
     for (std::size_t i = 0; i < history_.memberships.size(); ++i) {
       const Membership& joined = history_.memberships[i];
       processes = std::max(processes, joined.process + 1);
       if (!joined.joined || contract_ != Contract::broadcast) continue;
       Step step{.invoked = 0, .returned = joined.at, .join = true, .process = joined.process};
-      for (const Membership& left : history_.memberships) {
-        if (!left.joined && left.process == joined.process && left.at < joined.at) {
-          step.invoked = std::max(step.invoked, left.at);
-        }
-      }
+      const auto after = [&](Index other, Rank rank) {
+        if (other == joined.process && rank < joined.at)
+          step.invoked = std::max(step.invoked, rank);
+      };
+      for (const Membership& before : history_.memberships) after(before.process, before.at);
+      for (Index j = 0; j < history_.size(); ++j) after(history_.process[j], history_.returned[j]);
       steps_.push_back(step);
     }
   }

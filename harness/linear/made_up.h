@@ -76,7 +76,7 @@ struct Shape {
   unsigned priorities = 1;
   unsigned unknown_permille = 0;  // of the operations
   unsigned length = 4;            // how far operations overlap
-  bool send_all = false;          // mostly sends at first
+  bool join = false;              // of a broadcast: all but the first process join and leave
 };
 
 // A right history: operations take effect at random moments inside their intervals.
@@ -101,6 +101,13 @@ class Maker {
         if (std::none_of(open.begin(), open.end(), [](const Open& o) { return o.open; })) break;
         continue;
       }
+      if (!mine.open && shape_.join && who > 0 && (now == 0 || prng_.below(6) == 0)) {
+        if (joined(who)) history_.memberships.push_back({who, now++, false});
+        history_.memberships.push_back({who, now++, true});
+        cursors_[who] = inside_.size();
+        continue;
+      }
+      if (!mine.open && shape_.join && who > 0 && !joined(who)) continue;
       if (!mine.open) {
         if (dead[who]) {
           if (std::all_of(dead.begin(), dead.end(), [](bool d) { return d; }))
@@ -129,6 +136,11 @@ class Maker {
   }
 
  private:
+  bool joined(Index who) const {
+    return std::any_of(history_.memberships.begin(), history_.memberships.end(),
+                       [&](const Membership& m) { return m.process == who; });
+  }
+
   Operation begin(Index who, Rank now) {
     Operation operation{.process = who, .invoked = now};
     operation.kind = prng_.below(2) == 0 ? Kind::send : Kind::receive;

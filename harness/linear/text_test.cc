@@ -196,5 +196,12 @@ TEST(LinearWitness, OfABroadcast) {
       "no common order of the values fits: process 3 received a, b; process 4 received b, a");
 }
 
+TEST(LinearWitness, OfABroadcastThatGotSomethingTooEarly) {
+  EXPECT_EQ(words_of("3 invoke receive\n3 ok receive a\n1 invoke send a\n1 ok send\n4 invoke "
+                     "receive\n4 ok receive a\n",
+                     Contract::broadcast),
+            "process 3 received a before process 1 began to send it");
+}
+
 }  // namespace
 }  // namespace ipctorture::linear

@@ -104,10 +104,17 @@ class Teller {
   }
 
   std::string twice() const {
-    if (history_.process[operation(0)] == history_.process[operation(1)]) {
-      return fmt::format("{} received {} twice", who(0), what(0));
+    std::vector<Index> receives;
+    for (const Index i : operations_) {
+      if (history_.kind[i] == Kind::receive) receives.push_back(i);
     }
-    return fmt::format("{} received {}, and so did {}", who(0), what(0), who(1));
+    const Index first = receives.front(), second = receives.back();
+    const std::string value = names_.value(history_.value[first]);
+    if (history_.process[first] == history_.process[second]) {
+      return fmt::format("{} received {} twice", process_of(first), value);
+    }
+    return fmt::format("{} received {}, and so did {}", process_of(first), value,
+                       process_of(second));
   }
 
   std::string overtaken() const {  // send a, send b, receive b, receive a
