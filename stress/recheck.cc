@@ -1,14 +1,19 @@
 // `ipctorture recheck BUNDLE`: judges the history of a bundle again, without running anything:
 // after a change of the checkers, or on a machine that cannot run the transport.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "harness/base/descriptor.h"
 #include "harness/check/check.h"
 #include "harness/report/bundle.h"
 #include "harness/report/json_lines.h"
 #include "harness/report/table.h"
+#include "stress/export_history.h"
 #include "stress/selection.h"
 #include "stress/terminal.h"
 #include "stress/verbs.h"
@@ -78,9 +83,28 @@ Judgement judged(const std::string& path, const BundleContent& bundle, const Con
   }
 }
 
+void export_to(const std::string& file, const std::string& path, const History& history,
+               const Contract& contract) {
+  std::string text;
+  try {
+    text = exported_history(history, contract);
+  } catch (const std::runtime_error& error) {
+    throw UsageError(path + ": " + error.what());
+  }
+  const Descriptor out(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  std::size_t done = 0;
+  while (out.valid() && done < text.size()) {
+    const ssize_t count = ::write(out.get(), text.data() + done, text.size() - done);
+    if (count < 0 && errno != EINTR) break;
+    if (count > 0) done += static_cast<std::size_t>(count);
+  }
+  if (!out.valid() || done < text.size()) throw UsageError(file + ": cannot be written");
+}
+
 }  // namespace
 
-ExitCode recheck_bundle(const Settings& settings, const std::string& path) {
+ExitCode recheck_bundle(const Settings& settings, const std::string& path,
+                        const std::string& export_file) {
   BundleContent bundle;
   try {
     bundle = load_bundle(path);
@@ -90,6 +114,7 @@ ExitCode recheck_bundle(const Settings& settings, const std::string& path) {
   const Registration& registration = transport_named(bundle.scenario.transport_name());
   const bool as_json = settings.on("json");
   if (!bundle.truncated.empty()) return tell_cut(bundle, as_json);
+  if (!export_file.empty()) export_to(export_file, path, bundle.history, registration.contract);
   const Judgement judgement = judged(path, bundle, registration.contract);
   const ExitCode code = exit_code_of(judgement.verdict(), AskedFor::by_name);
   if (as_json) {

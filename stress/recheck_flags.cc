@@ -19,6 +19,9 @@ void add_recheck_flags(CLI::App& verb, RecheckRequest& request) {
   verb.add_option("--plot", request.plot, "of --bench: a picture of times over lengths")
       ->type_name("FILE.svg")
       ->group(group);
+  verb.add_option("--export", request.export_file, "write the bundle's history as a plain one")
+      ->type_name("FILE")
+      ->group(group);
   verb.footer(
       "A plain history is text, one event a line, of any program:\n"
       "  1 invoke send a     1 ok send     2 invoke receive     2 ok receive a\n"

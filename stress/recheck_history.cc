@@ -141,8 +141,9 @@ ExitCode recheck(const Settings& settings, const RecheckRequest& request) {
                        ": a history is held to a contract: give --contract NAME "
                        "(`ipctorture list --contracts` shows them)");
     }
-    return recheck_bundle(settings, request.paths[0]);
+    return recheck_bundle(settings, request.paths[0], request.export_file);
   }
+  if (!request.export_file.empty()) throw UsageError("--export is for a bundle");
   const linear::Contract contract = contract_of(request.contract);
   linear::Recorded recorded;
   try {

@@ -31,7 +31,8 @@ struct RecheckRequest {
   std::string contract;        // a plain history is meant when it is given
   std::uint64_t capacity = 0;  // 0: unbounded
   bool bench = false;
-  std::string plot;  // of the benchmark: where its picture goes
+  std::string plot;         // of the benchmark: where its picture goes
+  std::string export_file;  // of a bundle: where its history goes as a plain one
 };
 
 ExitCode list_transports(const Settings& settings, const Selection& selection);
@@ -42,7 +43,8 @@ bool is_controlled_bundle(const std::string& path);
 ExitCode shrink_failure(const Settings& settings, const std::string& path);
 ExitCode show_input(const Settings& settings, const std::string& path);
 ExitCode recheck(const Settings& settings, const RecheckRequest& request);
-ExitCode recheck_bundle(const Settings& settings, const std::string& path);
+ExitCode recheck_bundle(const Settings& settings, const std::string& path,
+                        const std::string& export_file);
 ExitCode list_contracts(const Settings& settings);
 ExitCode explain_bundle(const Settings& settings, const std::string& path);
 

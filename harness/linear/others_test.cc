@@ -17,7 +17,9 @@ TEST(LinearPriority, EverySmallHistoryIsDecidedAsByBruteForce) {
         every_small_history(count, Contract::priority, 0, {.unknown = count < 4, .priorities = 2});
     EXPECT_THAT(tally.trouble, IsEmpty());
     EXPECT_EQ(tally.undecided, 0u);
-    if (count == 4) EXPECT_EQ(tally.missed, 0u);
+    if (count == 4) {
+      EXPECT_EQ(tally.missed, 0u);
+    }
   }
 }
 
@@ -54,7 +56,9 @@ TEST_P(OtherRandomHistories, AreDecidedAsByBruteForce) {
   EXPECT_THAT(tally.trouble, IsEmpty());
   EXPECT_THAT(tally.right, Gt(random_histories() / 5));
   EXPECT_THAT(tally.wrong, Gt(random_histories() / 50));
-  if (exact) EXPECT_EQ(tally.undecided + tally.missed, 0u);
+  if (exact) {
+    EXPECT_EQ(tally.undecided + tally.missed, 0u);
+  }
   RecordProperty("missed", static_cast<int>(tally.missed));
 }
 

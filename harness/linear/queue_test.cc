@@ -62,7 +62,9 @@ TEST_P(RandomHistories, AreDecidedAsByBruteForce) {
   EXPECT_THAT(tally.trouble, IsEmpty());
   EXPECT_THAT(tally.right, Gt(random_histories() / 5));
   EXPECT_THAT(tally.wrong, Gt(random_histories() / 50));
-  if (shape.capacity == 0) EXPECT_EQ(tally.undecided, 0u);
+  if (shape.capacity == 0) {
+    EXPECT_EQ(tally.undecided, 0u);
+  }
   RecordProperty("missed", static_cast<int>(tally.missed));
 }
 

@@ -92,6 +92,16 @@ class Assembler {
 
   Rank events() const { return static_cast<Rank>(recorded_.line_of.size()); }
 
+  // Of one process operations begin one after the other, and end after they began. (One may begin
+  // before the one before it ended: the two count as concurrent then.)
+  void check_time(Index who, const Line& event) {
+    if (!event.timed) return;
+    if (event.time < begun_[who]) wrong("the time of the process runs backwards");
+    if (event.word == Word::invoke || event.word == Word::join || event.word == Word::leave) {
+      begun_[who] = event.time;
+    }
+  }
+
   void note_time(const Line& event) {
     const Timed now = event.timed ? Timed::yes : Timed::no;
     if (timed_ != Timed::undecided && timed_ != now) {
@@ -106,6 +116,7 @@ class Assembler {
     if (number == open_.size()) {
       if (number == processes_max) wrong("more than 65536 processes");
       open_.push_back(nothing_open);
+      begun_.push_back(0);
     }
     return number;
   }
@@ -122,6 +133,7 @@ class Assembler {
     }
     recorded_.line_of.push_back(line_);
     const Index who = process(event);
+    check_time(who, event);
     const Rank now = events() - 1;
     Index& open = open_[who];
     if (event.word == Word::join || event.word == Word::leave) {
@@ -260,7 +272,8 @@ class Assembler {
   Timed timed_ = Timed::undecided;
   std::vector<std::uint64_t> times_;
   NameNumbers processes_{recorded_.names.processes}, values_{recorded_.names.values};
-  std::vector<Index> open_;  // by process
+  std::vector<Index> open_;           // by process
+  std::vector<std::uint64_t> begun_;  // by process: when its last operation began
 };
 
 // Cuts text into lines, however it comes.

@@ -58,6 +58,8 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"Full", "p invoke receive\np full receive\n", "h:2: full is an answer to a send"},
         Broken{"Times", "p invoke send a t=1\np ok send\n", "h:2: either every line ends in t="},
         Broken{"Time", "p invoke send a t=now\n", "h:1: 't=now' is no time"},
+        Broken{"Backwards", "p invoke send a t=9\np ok send t=8\n",
+               "h:2: the time of the process runs backwards"},
         Broken{"Priority", "p invoke send a priority=x\n", "h:1: 'priority=x' is no priority"},
         Broken{"Many", "a b c d e f g h\n", "h:1: too many words"},
         Broken{"Joining", "p invoke send a\np join\n", "h:2: the process has an open operation"},
@@ -92,6 +94,48 @@ TEST(LinearText, WhatIsWrittenIsReadAsTheSame) {
     EXPECT_EQ(judge(text.history, Contract::priority).truth,
               judge(history, Contract::priority).truth);
   }
+}
+
+TEST(LinearText, WhoGoesOnAfterAnUnknownOutcomeIsWrittenSo) {
+  const std::string text = "p invoke send a\np info\np invoke receive\np empty receive\n";
+  const Recorded recorded = parse_history(text, Values::sent_once);
+  EXPECT_EQ(written(recorded.history, recorded.names, Form::text), text);
+}
+
+// Whatever comes is read or refused, and what is read can be judged.
+TEST(LinearText, AnyTextIsReadOrRefused) {
+  Prng prng(11);
+  unsigned read = 0, refused = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const History history =
+        made_up::Maker(prng, Contract::fifo, {.operations = 6, .unknown_permille = 30}).make();
+    std::string text = written(history, Names(), prng.below(2) ? Form::text : Form::json);
+    for (std::uint64_t slips = prng.below(3); slips > 0 && !text.empty(); --slips) {
+      const std::size_t at = prng.below(text.size());
+      const std::size_t from = prng.below(text.size());
+      switch (prng.below(3)) {
+        case 0:
+          text[at] = static_cast<char>(prng.below(256));
+          break;
+        case 1:
+          text.erase(at, prng.below(8));
+          break;
+        default:
+          text.insert(at, text.substr(from, prng.below(20)));
+      }
+    }
+    try {
+      const Recorded recorded = parse_history(text, Values::may_repeat);
+      for (const Contract contract : all_contracts) {
+        in_words(judge(recorded.history, contract, 2), recorded.history, recorded.names);
+      }
+      ++read;
+    } catch (const BadHistory&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(read, 400u);
+  EXPECT_GT(refused, 400u);
 }
 
 TEST(LinearText, EqualTimesAreConcurrent) {
