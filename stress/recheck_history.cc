@@ -134,7 +134,8 @@ ExitCode recheck(const Settings& settings, const RecheckRequest& request) {
     if (!request.paths.empty()) throw UsageError("--bench takes no history");
     return bench_histories(settings, request.plot);
   }
-  if (request.paths.empty()) throw UsageError("recheck what? A bundle, or files of a history");
+  if (request.paths.empty())
+    throw UsageError("recheck: a path is missing: a bundle, or the files of a history");
   if (request.contract.empty()) {
     if (request.paths.size() > 1 || is_file(request.paths[0])) {
       throw UsageError(request.paths[0] +

@@ -1,6 +1,7 @@
 #include "harness/linear/broadcast.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <optional>
 #include <unordered_map>
@@ -86,40 +87,50 @@ class Log {
     return grouped;
   }
 
+  // What a process joined and left, in order of time.
+  void sort_memberships() {
+    memberships_ = history_.memberships;
+    std::sort(memberships_.begin(), memberships_.end(), [](const auto& a, const auto& b) {
+      return a.process != b.process ? a.process < b.process : a.at < b.at;
+    });
+  }
+
   // The session that a process is in at a rank: what it last joined or left before.
   Session session_at(Index process, Rank rank) const {
-    Session session{.from_beginning = true};
-    Rank latest = 0;
-    for (const Membership& membership : history_.memberships) {
-      if (membership.process != process) continue;
-      if (membership.joined) session.from_beginning = false;
-      if (membership.at > rank || membership.at < latest) continue;
-      latest = membership.at;
-      session.joined = membership.joined ? std::optional(membership.at) : std::nullopt;
+    const auto mine = std::equal_range(
+        memberships_.begin(), memberships_.end(), Membership{.process = process},
+        [](const Membership& a, const Membership& b) { return a.process < b.process; });
+    const auto next = std::lower_bound(mine.first, mine.second, rank,
+                                       [](const Membership& m, Rank at) { return m.at < at; });
+    Session session;
+    if (next == mine.first) {
+      session.from_beginning = next == mine.second || !next->joined;
+    } else if (std::prev(next)->joined) {
+      session.joined = std::prev(next)->at;
     }
-    if (session.from_beginning) session.joined.reset();
     return session;
   }
 
   std::optional<Answer> add_receives() {
     Index process = no_value, number = 0;
-    Session session;
+    bool cut = false;
+    Session member, session;  // as the history says; and as it goes on after an unknown outcome
+    sort_memberships();
     for (const Index i : receives()) {
-      if (history_.process[i] != process) {
+      const Session now = session_at(history_.process[i], history_.invoked[i]);
+      if (history_.process[i] != process || now.from_beginning != member.from_beginning ||
+          now.joined != member.joined) {
+        cut &= history_.process[i] == process;
         process = history_.process[i];
-        session = session_at(process, history_.invoked[i]);
+        member = session = now;
         ++number;
-      } else if (!history_.memberships.empty()) {
-        const Session now = session_at(process, history_.invoked[i]);
-        if (now.joined != session.joined) {
-          session = now;
-          ++number;
-        }
       }
-      if (history_.is_unknown(i)) {
+      // A receive of unknown outcome may take effect between any two later ones.
+      cut |= history_.is_unknown(i);
+      if (history_.is_unknown(i)) continue;
+      if (cut) {
         session = {};
         ++number;
-        continue;
       }
       if (!session.from_beginning) exact_ = false;
       if (history_.claims_nothing_there(i)) {
@@ -292,6 +303,7 @@ class Log {
 
   const History& history_;
   std::vector<Entry> entries_;  // by value
+  std::vector<Membership> memberships_;
   std::vector<End> ends_;
   std::vector<Join> joins_;
   std::unordered_map<Index, Rank> tails_;  // by the last value of a chain: who found its end, when

@@ -76,6 +76,7 @@ struct Shape {
   unsigned priorities = 1;
   unsigned unknown_permille = 0;  // of the operations
   unsigned length = 4;            // how far operations overlap
+  bool go_on = false;             // after an operation of unknown outcome
   bool join = false;              // of a broadcast: all but the first process join and leave
 };
 
@@ -125,7 +126,7 @@ class Maker {
         if (mine.operation.kind == Kind::receive) mine.operation.value = no_value;
         history_.add(mine.operation);
         mine.open = false;
-        dead[who] = true;
+        dead[who] = !shape_.go_on;
       } else if (mine.effective && prng_.below(shape_.length) == 0) {
         mine.operation.returned = now++;
         history_.add(mine.operation);

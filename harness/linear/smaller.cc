@@ -83,7 +83,7 @@ class Parts {
   std::vector<Index> always_;
 };
 
-constexpr std::uint64_t most_operations_judged = 200'000'000;
+constexpr std::uint64_t most_operations_judged = 100'000'000;
 
 }  // namespace
 

@@ -184,6 +184,9 @@ TEST(LinearWitness, OfAValueOutOfNothing) {
   EXPECT_EQ(words_of("2 invoke receive\n2 ok receive a\n", Contract::set),
             "process 2 received a, which nobody sent");
   EXPECT_EQ(
+      words_of("1 invoke send a\n1 full send\n2 invoke receive\n2 ok receive a\n", Contract::set),
+      "process 2 received a, although the send by process 1 certainly did not happen");
+  EXPECT_EQ(
       words_of("2 invoke receive\n2 ok receive a\n1 invoke send a\n1 ok send\n", Contract::set),
       "process 2 received a before process 1 began to send it");
   EXPECT_EQ(words_of("1 invoke send a\n1 ok send\n2 invoke receive\n2 ok receive a\n3 invoke "

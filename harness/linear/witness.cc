@@ -21,7 +21,7 @@ class Teller {
       case Rule::twice:
         return twice();
       case Rule::never_sent:
-        return fmt::format("{} received {}, which nobody sent", who(0), what(0));
+        return never_sent();
       case Rule::before_sent:
         return fmt::format("{} received {} before {} began to send it", who(1), what(1), who(0));
       case Rule::overtaken:
@@ -101,6 +101,18 @@ class Teller {
     if (who.empty()) return "";
     return fmt::format("; the {} of unknown outcome ({}) could not have taken all of them in time",
                        who.size() == 1 ? "receive" : "receives", listed(who));
+  }
+
+  std::string never_sent() const {
+    const Index receive = operations_.back(), value = history_.value[receive];
+    for (Index i = 0; i < history_.size(); ++i) {
+      if (history_.kind[i] == Kind::send && history_.value[i] == value) {
+        return fmt::format("{} received {}, although the send by {} certainly did not happen",
+                           process_of(receive), names_.value(value), process_of(i));
+      }
+    }
+    return fmt::format("{} received {}, which nobody sent", process_of(receive),
+                       names_.value(value));
   }
 
   std::string twice() const {
@@ -241,6 +253,7 @@ class Teller {
 
   std::string sent_before() const {
     std::string text;
+    if (operations_.size() > 100) return text;
     for (const Index a : operations_) {
       for (const Index b : operations_) {
         if (history_.kind[a] != Kind::send || history_.kind[b] != Kind::send) continue;
