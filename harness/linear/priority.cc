@@ -195,7 +195,8 @@ Answer judge_priority(const History& history, std::uint64_t capacity) {
   }
   lend(history, lives);
   if (capacity != 0) {
-    if (auto answer = check_room(history, lives, capacity)) return *std::move(answer);
+    if (auto answer = check_room(history, lives, Contract::priority, capacity))
+      return *std::move(answer);
   }
   Answer right;
   right.exact = !loans && capacity == 0;

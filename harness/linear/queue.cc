@@ -298,7 +298,7 @@ Answer judge_queue(const History& history, Contract contract, std::uint64_t capa
   find_loans(history, lives);
   take(check_order(history, contract, lives));
   take(check_empty(history, lives));
-  if (capacity != 0 && !fewest) take(check_room(history, lives, capacity));
+  if (capacity != 0 && !fewest) take(check_room(history, lives, contract, capacity));
   if (fewest) return *std::move(fewest);
   Answer right;
   right.exact = capacity == 0;

@@ -24,8 +24,11 @@
 // Operations of unknown outcome: lives.h. Per-producer order is exact unless receives of unknown
 // outcome, values left behind and empty receives all occur (Answer::exact).
 //
-// With a capacity two more conditions are necessary, not sufficient: never more values surely
-// inside than there is room, and at a moment of each send that found no room as many may be inside.
+// With a capacity two more conditions are necessary: never more values surely inside than there is
+// room (where the order of a queue counts: what was taken before another was sent before it), and
+// at a moment of each send that found no room as many may be inside. They are not sufficient: of
+// the 25,156 wrong histories of 4 complete operations with room for one value 4 pass, and with
+// `full` among them 260 of 79,495.
 #pragma once
 
 #include "harness/linear/lives.h"

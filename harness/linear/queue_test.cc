@@ -45,7 +45,7 @@ TEST(LinearQueue, EverySmallBoundedHistoryIsJudgedSoundly) {
   const Tally tally = every_small_history(4, Contract::fifo, 1, {.unknown = false, .full = true});
   EXPECT_THAT(tally.trouble, IsEmpty());
   EXPECT_THAT(tally.wrong, Gt(10000u));
-  RecordProperty("missed", static_cast<int>(tally.missed));
+  EXPECT_LE(tally.missed, 260u);  // of 79,495: queue.h
 }
 
 struct Sort {

@@ -6,7 +6,7 @@
 namespace ipctorture::linear {
 
 // After `lend`. Linear. The answer is a violation, or nothing was found.
-std::optional<Answer> check_room(const History& history, const Lives& lives,
+std::optional<Answer> check_room(const History& history, Lives lives, Contract contract,
                                  std::uint64_t capacity);
 
 }  // namespace ipctorture::linear

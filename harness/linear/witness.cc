@@ -34,10 +34,7 @@ class Teller {
         return fmt::format("{} received {}, although {}", who(0), what(0),
                            always_there("something of a higher priority"));
       case Rule::over_capacity:
-        return fmt::format(
-            "{} values were inside at once, more than there is room for: {}; all were sent before "
-            "anybody began to receive one of them{}",
-            values(Kind::send).size(), listed(values(Kind::send)), too_few());
+        return over_capacity();
       case Rule::not_full:
         return not_full();
       case Rule::stale:
@@ -175,6 +172,22 @@ class Teller {
     if (received) return text + fmt::format("receive({}) began only after it had returned", last);
     if (!takers().empty()) return text.substr(0, text.size() - 2) + too_few();
     return text + fmt::format("nobody ever received {}", last);
+  }
+
+  std::string over_capacity() const {
+    Rank sent = 0, taken = never;
+    for (const Index i : operations_) {
+      if (history_.kind[i] == Kind::send) sent = std::max(sent, history_.returned[i]);
+      if (history_.kind[i] == Kind::receive) taken = std::min(taken, history_.invoked[i]);
+    }
+    const auto inside = values(Kind::send);
+    if (sent < taken) {
+      return fmt::format(
+          "{} values were inside at once, more than there is room for: {}; all were sent before "
+          "anybody began to receive one of them",
+          inside.size(), listed(inside));
+    }
+    return "more values were inside at once than there is room for, of these: " + listed(inside);
   }
 
   std::string not_full() const {
