@@ -25,29 +25,28 @@ std::optional<Contract> contract_named(std::string_view name) {
 std::string_view explanation_of(Contract contract) {
   switch (contract) {
     case Contract::fifo:
-      return "A queue: every value is received once at most, in the order of sending, whoever "
-             "sends\n"
-             "and receives; empty is said only at a moment at which nothing is there. Decided\n"
-             "exactly; with --capacity N a violation is one, but some may be overlooked.";
+      return "A queue: every value is received once at most, in the order of sending,\n"
+             "whoever sends and receives; empty is said only at a moment at which nothing\n"
+             "is there. Decided exactly; with --capacity N a violation is one, but some\n"
+             "may be overlooked.";
     case Contract::per_producer:
-      return "Like fifo, but only the values of one producer keep their order. Decided exactly "
-             "unless\n"
-             "receives of unknown outcome, values that nobody received, and empty all occur.";
+      return "Like fifo, but only the values of one producer keep their order. Decided\n"
+             "exactly unless receives of unknown outcome, values that nobody received, and\n"
+             "empty all occur.";
     case Contract::priority:
-      return "The highest priority is received first, the oldest first among equals (posix_mq).\n"
-             "Decided exactly where no receive is of unknown outcome.";
+      return "The highest priority is received first, the oldest first among equals\n"
+             "(posix_mq). Decided exactly where no receive is of unknown outcome.";
     case Contract::latest:
-      return "A receive reads the value sent last, and takes nothing away; empty: before the "
-             "first.\n"
-             "Decided exactly where no value is sent twice.";
+      return "A receive reads the value sent last, and takes nothing away; empty: before\n"
+             "the first. Decided exactly where no value is sent twice.";
     case Contract::broadcast:
-      return "Every process receives all values in one common order, from the beginning or from "
-             "when\n"
-             "it joined; empty: at the end. Decided exactly where nobody joins later.";
+      return "Every process receives all values in one common order, from the beginning or\n"
+             "from when it joined; empty: at the end. Decided exactly where nobody joins\n"
+             "later, or goes on after a receive of unknown outcome.";
     case Contract::set:
-      return "Delivery only: every value is received once at most, and not before it was sent; "
-             "empty is\n"
-             "said only at a moment at which nothing is there. Decided exactly.";
+      return "Delivery only: every value is received once at most, and not before it was\n"
+             "sent; empty is said only at a moment at which nothing is there. Decided\n"
+             "exactly.";
   }
   return "";
 }
