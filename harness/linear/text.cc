@@ -311,7 +311,7 @@ class Lines {
 };
 
 void read_file(const std::string& path, Assembler& assembler) {
-  constexpr std::size_t piece = 4 << 20;
+  constexpr std::size_t piece = 256 << 10;  // stays in a cache
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) throw BadHistory(fmt::format("{}: {}", path, std::strerror(errno)));
   struct stat status{};

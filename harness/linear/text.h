@@ -49,7 +49,7 @@ struct Recorded {
 
 enum class Values : std::uint8_t { sent_once, may_repeat };
 
-// Reads files, or what a descriptor like /dev/stdin gives, in pieces of 4 MB: at most 40 bytes an
+// Reads files, or what a descriptor like /dev/stdin gives, in pieces of 256 KB: at most 40 bytes an
 // event beside the names. Throws BadHistory and std::bad_alloc. Not for signal handlers.
 Recorded read_history(const std::vector<std::string>& files, Values values);
 
