@@ -16,3 +16,9 @@ check_tidy() {
   cmake --preset dev -DIPCTORTURE_TESTS=ON && cmake --build --preset dev || return 3
   ci/check-tidy --all || return 1
 }
+# A million random histories of each sort, judged and held against brute force.
+check_histories() {
+  cmake --preset dev -DIPCTORTURE_TESTS=ON && cmake --build --preset dev --target test_linear || return 3
+  IPCTORTURE_LINEAR_HISTORIES=1000000 build/dev/test_linear || return 1
+}
+check_clusterfuzzlite() { ci/test-clusterfuzzlite; }

@@ -3,7 +3,7 @@
 # name:weight; the budget is shared by weight among those that can run. What ends early leaves its time to the ones
 # after it, so those that fill any time come last.
 weights=(run:16 score:10 score-asan:5 loaded:8 run-tsan:9 loaded-tsan:3 run-asan:10 loaded-asan:3 fuzz:16 explore:20)
-checks=(tidy gcc asan tsan)
+checks=(tidy gcc asan tsan histories clusterfuzzlite)
 
 targets() { ci/fuzz --no-build --list | cut -d ' ' -f 2 | sort -u; }
 preset_of() {
@@ -59,7 +59,7 @@ describe() {
       [[ $1 == fuzz-plain-* ]] || sanitizer=asan
       ;;
     more) engine=run ;;
-    tidy | gcc) engine=checks ;;
+    tidy | gcc | histories | clusterfuzzlite) engine=checks ;;
     asan | tsan) engine=checks sanitizer=$1 ;;
   esac
 }
