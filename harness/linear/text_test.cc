@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "harness/linear/agreement.h"
 
 namespace ipctorture::linear {
@@ -70,9 +72,12 @@ INSTANTIATE_TEST_SUITE_P(
     [](const testing::TestParamInfo<Broken>& broken) { return broken.param.name; });
 
 TEST(LinearText, ALineThatNeverEndsIsRefused) {
-  EXPECT_THAT(error_of("p join\n" + std::string(100000, 'x')),
-              HasSubstr("h:2: a line has at most"));
-  EXPECT_THAT(error_of(std::string(100000, ' ') + "\n"), HasSubstr("h:1: a line has at most"));
+  std::string text = "p join\n";
+  text.append(100000, 'x');
+  EXPECT_THAT(error_of(text), HasSubstr("h:2: a line has at most"));
+  text.assign(100000, ' ');
+  text.push_back('\n');
+  EXPECT_THAT(error_of(text), HasSubstr("h:1: a line has at most"));
 }
 
 TEST(LinearText, WhatIsWrittenIsReadAsTheSame) {
@@ -145,7 +150,7 @@ TEST(LinearText, EqualTimesAreConcurrent) {
       "r invoke receive t=7\nr ok receive b t=8\nr invoke receive t=9\nr ok receive a t=10\n";
   for (const char begun : {'5', '6'}) {
     std::string text = std::string(sends) + receives;
-    text.replace(text.find('%'), 1, 1, begun);
+    std::ranges::replace(text, '%', begun);
     EXPECT_EQ(judged(text, Contract::fifo).truth,
               begun == '5' ? Truth::linearizable : Truth::violation);
   }

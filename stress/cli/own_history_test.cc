@@ -25,7 +25,7 @@ std::string block(const std::string& page, const std::string& beginning) {
 
 // Runs the commands of the page; what they say is in the lines below each.
 TEST(OwnHistory, ThePageTellsTheTruth) {
-  const std::string page = text_of(std::string(IPCTORTURE_DOCS) + "/check-your-own-history.md");
+  const std::string page = text_of(IPCTORTURE_DOCS "/check-your-own-history.md");
   const std::string program = block(page, "python\n");
   const std::string session = block(page, "\n$ ");
   ASSERT_THAT(program, HasSubstr("import"));
