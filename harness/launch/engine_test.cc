@@ -254,6 +254,20 @@ TEST_F(EngineTest, ReportsADeathWithItsSignal) {
   }
 }
 
+// As a terminal or timeout(1) does it, before the zygote could run at all.
+TEST_F(EngineTest, ASignalToTheWholeGroupAtTheStartEndsNoZygote) {
+  for (int round = 0; round < 40; ++round) {
+    engine_ = std::make_unique<Engine>(options_);
+    std::ifstream children("/proc/thread-self/children");
+    if (!children) GTEST_SKIP() << "the kernel does not list children";
+    pid_t zygote = 0;
+    ASSERT_TRUE(children >> zygote);
+    ::kill(zygote, SIGTERM);
+    ASSERT_EQ(run("toy").traffic.received, 10u);
+    engine_.reset();
+  }
+}
+
 TEST_F(EngineTest, CountsDescriptorsThatAWorkerLost) {
   Scenario scenario;
   scenario.count_resources = true;

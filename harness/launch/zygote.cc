@@ -251,8 +251,15 @@ void reset_signals() {
 
 pid_t fork_zygote(const SharedMapping& memory, int socket) {
   const pid_t parent = ::getpid();
+  // Until it ignores them: on a busy machine that may be long after its parent hears them.
+  sigset_t of_the_group, before;
+  sigemptyset(&of_the_group);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&of_the_group, signal);
+  ::pthread_sigmask(SIG_BLOCK, &of_the_group, &before);
   const pid_t zygote = ::fork();
-  if (zygote < 0) throw_system_error("fork", "zygote");
+  const int error = errno;
+  if (zygote != 0) ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (zygote < 0) throw_system_error("fork", "zygote", error);
   if (zygote > 0) return zygote;
   die_with(parent);
   reset_signals();
