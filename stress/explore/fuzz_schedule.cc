@@ -64,6 +64,7 @@ std::string circumstances(const schedule::Trial& trial) {
 }
 
 std::string lane_text(const Scenario& scenario, unsigned lane) {
+  if (lane >= scenario.lanes()) return fmt::format("lane {}", lane);  // a thread, or none
   return lane < scenario.producers ? fmt::format("producer {}", lane)
                                    : fmt::format("consumer {}", lane - scenario.producers);
 }
@@ -71,9 +72,7 @@ std::string lane_text(const Scenario& scenario, unsigned lane) {
 std::string departure_text(const Scenario& scenario, const schedule::Departure& one) {
   const std::string where =
       fmt::format("{}, its step {}: ", lane_text(scenario, one.lane), one.step);
-  const bool is_lane = one.value < scenario.lanes();
-  const std::string other =
-      is_lane ? lane_text(scenario, one.value) : fmt::format("lane {}", one.value);
+  const std::string other = lane_text(scenario, one.value);
   switch (one.change) {
     case schedule::Change::run:
       return where + other + " goes on instead";
