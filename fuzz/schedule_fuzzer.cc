@@ -24,11 +24,14 @@
 
 #include "fuzz/schedule_mutator.h"
 #include "fuzz/shared_counters.h"
+#include "harness/base/descriptor.h"
 #include "harness/explore_scenario.h"
+#include "harness/launch/active.h"
 #include "harness/launch/run_directory.h"
 #include "harness/scenario/options.h"
 #include "harness/schedule/schedule_input.h"
 #include "harness/schedule/sut.h"
+#include "harness/transport/registry.h"
 
 namespace {
 
@@ -41,12 +44,8 @@ constexpr std::size_t features = 1u << 14;
 
 class Target {
  public:
-  Target(const std::string& transport, bool in_processes) : transport_(transport) {
-    std::array<const Registration*, 1024> all{};
-    const unsigned count = ipctorture_sut_registrations(all.data(), all.size());
-    for (unsigned i = 0; i < count && i < all.size(); ++i) {
-      if (transport == all[i]->name) registration_ = all[i];
-    }
+  Target(const std::string& transport, bool in_processes)
+      : transport_(transport), registration_(find_registration(transport)) {
     if (registration_ == nullptr) {
       std::fprintf(stderr, "schedule_fuzzer: no transport '%s'\n", transport.c_str());
       std::exit(64);
@@ -55,6 +54,9 @@ class Target {
     backend_ = fibers ? schedule::Backend::fibers : schedule::Backend::processes;
   }
   const std::string& transport() const { return transport_; }
+  ~Target() { end_session(); }
+  Target(const Target&) = delete;
+  Target& operator=(const Target&) = delete;
   bool in_processes() const { return backend_ == schedule::Backend::processes; }
 
   // 0: taken into the corpus when it is new; -1: never; or a violation.
@@ -93,13 +95,18 @@ class Target {
 
  private:
   void begin(schedule::Trial trial) {
-    session_.reset();
-    if (!directory_) directory_.emplace();
+    end_session();
+    if (!directory_) {
+      directory_.emplace();
+      active_.emplace(directory_->path() + "/engine-0.active");
+      place_ = directory_->path() + "/0";  // cleaning believes what names a folder in the run's
+      if (::mkdir(place_.c_str(), 0700) != 0) throw_system_error("mkdir", place_);
+    }
     trial_ = std::move(trial);
     std::vector<Options> options;
     for (unsigned channel = 0; channel < trial_->scenario.channels(); ++channel) {
-      options.push_back(
-          make_options(trial_->scenario, registration_->contract, channel, directory_->path()));
+      options.push_back(make_options(trial_->scenario, registration_->contract, channel, place_));
+      active_->set(channel, transport_, options.back());
     }
     judge_ = std::make_unique<ScheduleJudge>(trial_->scenario, registration_->contract);
     session_ = std::make_unique<schedule::Session>(trial_->scenario, *registration_, backend_,
@@ -108,6 +115,14 @@ class Target {
       std::fprintf(stderr, "schedule_fuzzer: %s cannot run here: %s\n", transport_.c_str(),
                    why.c_str());
       std::exit(69);
+    }
+  }
+
+  void end_session() {
+    if (session_ == nullptr) return;
+    session_.reset();
+    for (unsigned channel = 0; channel < trial_->scenario.channels(); ++channel) {
+      active_->clear(channel);
     }
   }
 
@@ -126,9 +141,11 @@ class Target {
   }
 
   const std::string transport_;
-  const Registration* registration_ = nullptr;
+  const Registration* const registration_;
   schedule::Backend backend_{};
   std::optional<RunDirectory> directory_;
+  std::string place_;                 // of the transport's files, in it
+  std::optional<ActiveFile> active_;  // what a kill leaves behind is found by it
   schedule::Shape shape_;
   std::optional<schedule::Trial> trial_;
   std::unique_ptr<ScheduleJudge> judge_;
@@ -185,6 +202,9 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   words.push_back(no_alarm);
   ::setenv("IPCTORTURE_FUZZ_TRANSPORT", transport.c_str(), 1);  // for -merge=1, -fork=N ...
   ::setenv("IPCTORTURE_FUZZ_BACKEND", in_processes ? "processes" : "", 1);
+  std::array<const Registration*, 1024> all{};
+  const unsigned count = ipctorture_sut_registrations(all.data(), all.size());
+  for (unsigned i = 0; i < count && i < all.size(); ++i) Registered registered(*all[i]);
   clean_dead_runs(run_base_directory(), nullptr);  // a signal ends libFuzzer at once
   *argc = static_cast<int>(words.size());
   words.push_back(nullptr);

@@ -78,18 +78,27 @@ class Laboratory {
   std::unique_ptr<Session> session_;
 };
 
+// How long what was found is made smaller.
+struct Patience {
+  Instant until;
+  const std::atomic<bool>* stop;  // null: nobody ends it
+  bool interrupted() const { return stop != nullptr && stop->load(); }
+  bool over() const { return interrupted() || monotonic_now() >= until; }
+};
+
 Departures minimised(Laboratory& laboratory, const Departures& found,
-                     const std::string& fingerprint, Instant until) {
+                     const std::string& fingerprint, const Patience& patience) {
   return ddmin(
       found, [&](const Departures& part) { return laboratory.leads_to(fingerprint, part); },
-      [&] { return monotonic_now() >= until; });
+      [&] { return patience.over(); });
 }
 
 // The same failure with fewer messages, found anew by a small exhaustive search (or all kills).
 bool find_smaller(const Registration& registration, const std::string& directory,
                   const std::string& fingerprint, Trial& trial, Departures& departures,
-                  Instant until) {
+                  const Patience& patience) {
   for (std::uint64_t messages = 1; messages < trial.scenario.messages; ++messages) {
+    if (patience.interrupted()) return false;
     Trial smaller = trial;
     smaller.scenario.messages = messages;
     Laboratory laboratory(registration, smaller, directory);
@@ -98,13 +107,14 @@ bool find_smaller(const Registration& registration, const std::string& directory
     bool is_same = false;
     schedule::Coverage coverage;
     schedule::Search search(
-        laboratory.session(), {.until = std::min(until, monotonic_now() + smaller_patience_ns)},
+        laboratory.session(),
+        {.until = std::min(patience.until, monotonic_now() + smaller_patience_ns)},
         [&](Session& session, Ending ending, const Plan&) {
           const bool judged = ending != Ending::uncontrolled && ending != Ending::budget;
           is_same = judged && shows(judge.judge_afresh(session, ending), fingerprint);
           const schedule::Control& state = session.state();
           if (is_same) found.assign(state.taken, state.taken + state.taken_count);
-          return is_same;
+          return is_same || patience.interrupted();
         },
         coverage);
     for (unsigned bound = 0; bound <= smaller_bound && !is_same; ++bound) {
@@ -189,8 +199,9 @@ std::optional<Find> find_in_processes(const Registration& registration, const Tr
 }
 
 std::optional<ExploreFailure> confirm(const Registration& registration, const Find& find,
-                                      const std::string& directory, std::int64_t patience_ns) {
-  const Instant until = monotonic_now() + patience_ns;
+                                      const std::string& directory, std::int64_t patience_ns,
+                                      const std::atomic<bool>* stop) {
+  const Patience patience{.until = monotonic_now() + patience_ns, .stop = stop};
   ExploreFailure failure{.trial = find.trial, .departures = find.departures};
   failure.trial.backend = schedule::Backend::processes;
   failure.departures_found = find.departures.size();
@@ -198,11 +209,12 @@ std::optional<ExploreFailure> confirm(const Registration& registration, const Fi
   {
     Laboratory laboratory(registration, failure.trial, directory);
     if (!laboratory.leads_to(find.fingerprint, failure.departures)) return std::nullopt;
-    failure.departures = minimised(laboratory, failure.departures, find.fingerprint, until);
+    failure.departures = minimised(laboratory, failure.departures, find.fingerprint, patience);
   }
-  find_smaller(registration, directory, find.fingerprint, failure.trial, failure.departures, until);
+  find_smaller(registration, directory, find.fingerprint, failure.trial, failure.departures,
+               patience);
   Laboratory laboratory(registration, failure.trial, directory);
-  failure.departures = minimised(laboratory, failure.departures, find.fingerprint, until);
+  failure.departures = minimised(laboratory, failure.departures, find.fingerprint, patience);
   write_down(laboratory, registration, find.fingerprint, failure);
   return failure;
 }

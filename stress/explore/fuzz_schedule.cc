@@ -131,7 +131,7 @@ ExitCode shrink_schedule(const Settings& settings, const std::string& path) {
   std::optional<ExploreFailure> failure;
   if (!found.empty() && !room.interrupted()->load()) {
     failure = confirm(*fuzzed.registration, {fuzzed.trial, fuzzed.departures, found},
-                      room.directory(), budget);
+                      room.directory(), budget, room.interrupted());
   }
   ExitCode code = failure ? ExitCode::violation : ExitCode::pass;
   if (run.ending == schedule::Ending::uncontrolled) code = ExitCode::inconclusive;
