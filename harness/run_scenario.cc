@@ -4,15 +4,19 @@
 
 namespace ipctorture {
 
-ScenarioResult run_scenario(Engine& engine, const Scenario& scenario) {
+const Registration& runnable(const Scenario& scenario) {
   const Registration* registration = find_registration(scenario.transport_name());
   if (registration == nullptr) {
     throw std::invalid_argument("unknown transport " + std::string(scenario.transport_name()));
   }
   const auto faults = scenario_faults(scenario, registration->contract);
   if (!faults.empty()) throw std::invalid_argument("scenario: " + faults.front());
+  return *registration;
+}
 
-  Engine::Run run = engine.run(scenario, *registration);
+ScenarioResult run_scenario(Engine& engine, const Scenario& scenario) {
+  const Registration& registration = runnable(scenario);
+  Engine::Run run = engine.run(scenario, registration);
   ScenarioResult result{.scenario = scenario,
                         .options = std::move(run.options),
                         .history = std::move(run.history),
@@ -20,7 +24,7 @@ ScenarioResult run_scenario(Engine& engine, const Scenario& scenario) {
                         .traffic = run.traffic};
   if (!result.unsupported.empty()) return result;
   const Instant began = monotonic_now();
-  result.judgement = check({result.history, registration->contract, scenario});
+  result.judgement = check({result.history, registration.contract, scenario});
   result.traffic.check_ns = monotonic_now() - began;
   return result;
 }

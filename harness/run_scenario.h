@@ -23,6 +23,10 @@ struct ScenarioResult {
   Traffic traffic;
 };
 
+// The transport that the scenario names. Throws std::invalid_argument when there is none, or the
+// scenario does not suit its contract.
+const Registration& runnable(const Scenario& scenario);
+
 // Runs and judges. Throws std::runtime_error (or system_error) when the harness itself fails, and
 // std::invalid_argument when the scenario does not suit its transport's contract.
 ScenarioResult run_scenario(Engine& engine, const Scenario& scenario);

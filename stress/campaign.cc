@@ -110,6 +110,25 @@ Case Campaign::make_case(std::size_t transport, std::uint64_t k) const {
   return made;
 }
 
+Case Campaign::soak_case(std::size_t transport, std::uint64_t k) const {
+  const Registration& registration = *plan_.transports[transport].registration;
+  Case made{.transport = transport, .k = k, .soak = true};
+  made.seed = case_seed(plan_.seed, fmt::format("soak of {}", registration.name), k);
+  GenerateOptions options = plan_.generate;
+  options.allow_exec = plan_.launch == Launch::exec;  // in rounds it makes no difference
+  options.only_exec = plan_.launch == Launch::exec;
+  made.scenario = generate_soak(made.seed, registration.name, registration.contract, options);
+  if (plan_.failing_calls) made.scenario.faults.failing_calls = *plan_.failing_calls;
+  if (plan_.short_calls) made.scenario.faults.short_calls = *plan_.short_calls;
+  return made;
+}
+
+std::string Campaign::soak_refusal_of(std::size_t transport) const {
+  const std::lock_guard lock(mutex_);
+  const std::string& why = states_[transport].tally.unsupported_reason;
+  return why.empty() ? soak_refusal(plan_.transports[transport].registration->contract) : why;
+}
+
 bool Campaign::has_run_left(const State& state) const {
   if (plan_.only_case > 0) {
     return state.next_k == plan_.only_case && !is_patient_case(plan_.only_case);
@@ -206,8 +225,8 @@ void Campaign::finish(const Case& done, const CaseResult& result) {
     if (++harness_failed_ >= harness_failures_max) stopped_ = true;
   };
   state.tally.elapsed_ns += result.elapsed_ns;
-  const bool patient = is_patient_case(done.k);
-  if (!patient) {
+  const bool patient = !done.soak && is_patient_case(done.k);
+  if (!patient && !done.soak) {
     --state.running;
     state.used_ns += result.elapsed_ns;
     ++state.ordinary;
@@ -234,7 +253,7 @@ void Campaign::finish(const Case& done, const CaseResult& result) {
   }
   if (result.interrupted && verdict != Verdict::violation) return;
   ++state.tally.scenarios;
-  add_case(&state.cases, done.k, plan_.shard.count);
+  if (!done.soak) add_case(&state.cases, done.k, plan_.shard.count);
   state.tally.messages += result.traffic.received;
   if (!patient) {  // which sleep
     state.traffic_ns += result.traffic.traffic_ns;
@@ -315,8 +334,9 @@ void Campaign::report_failure(const Case& done, const Finding& finding, const st
 }
 
 std::string Campaign::case_flags(const Case& which) const {
-  std::string text = fmt::format("{} --seed {} --case {}", which.scenario.transport_name(),
-                                 seed_text(plan_.seed), which.k);
+  std::string text =
+      fmt::format("{} --seed {}", which.scenario.transport_name(), seed_text(plan_.seed));
+  text += which.soak ? " --soak" : fmt::format(" --case {}", which.k);
   if (plan_.launch) text += fmt::format(" --launch {}", to_string(*plan_.launch));
   if (plan_.failing_calls) text += fmt::format(" --failing-calls {}", *plan_.failing_calls);
   if (plan_.short_calls) text += fmt::format(" --short-calls {}", *plan_.short_calls);

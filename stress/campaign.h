@@ -48,6 +48,7 @@ struct CampaignPlan {
   FailFast fail_fast = FailFast::no;
   std::optional<Launch> launch;                             // only this way of starting workers
   std::optional<std::uint32_t> failing_calls, short_calls;  // of Faults, in every scenario
+  std::int64_t soak_ns = 0;  // of time_ns for soaks, which this class does not count
   GenerateOptions generate;
   KnownFailures known;  // go on past these
 };
@@ -58,6 +59,7 @@ struct Case {
   std::uint64_t k = 0;
   std::uint64_t seed = 0;
   Scenario scenario;
+  bool soak = false;  // finish() is called for each of its rounds
 };
 
 // What running it came to, without the history.
@@ -92,6 +94,10 @@ class Campaign {
 
   // The next case for an engine; nothing: there is no more for it (now and ever).
   std::optional<Case> next(EngineFor engine, Instant now);
+  // The k-th soak of a transport.
+  Case soak_case(std::size_t transport, std::uint64_t k) const;
+  // Why it has none; empty: it can.
+  std::string soak_refusal_of(std::size_t transport) const;
   // To be called once for each case that next() gave.
   void finish(const Case& done, const CaseResult& result);
   // No further case is given out: a person interrupted.

@@ -158,6 +158,9 @@ void Parser::add_run() {
   setting(run_, "control", "PERCENT",
           "of the time for `explore`, which decides who takes the next step [40; 0: none]",
           "Budget");
+  toggle(run_, "soak",
+         "most of the time: one scenario again and again over the same endpoints, without a pause",
+         "Budget");
   setting(run_, "hand-over", "TIME",
           "more of that for what only the kernel's schedule broke, for an exact replay [60s]",
           "Budget");

@@ -29,6 +29,7 @@ inline constexpr const char* run_footer =
     "  ipctorture run tcp udp --time 5m     these two, 5 minutes each\n"
     "  ipctorture run --exclude 'shm_*' --fail-fast\n"
     "  ipctorture run pipe --runs 100 --seed g1:c0ffee --launch exec\n"
+    "  ipctorture run shm_ring --soak --time 1h\n"
     "  ipctorture run --runs 1000 --seed g1:c0ffee --shard 2/5 --out shard-2\n"
     "\n"
     "A first case of each transport waits for its progress bound, so a run takes some seconds\n"

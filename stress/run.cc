@@ -2,7 +2,6 @@
 // JUnit.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +9,6 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <fstream>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -27,8 +25,9 @@
 #include "stress/hand_over.h"
 #include "stress/known_check.h"
 #include "stress/machine_load.h"
-#include "stress/machine_shard.h"
 #include "stress/run_output.h"
+#include "stress/run_plan.h"
+#include "stress/soak.h"
 #include "stress/terminal.h"
 #include "stress/under_control.h"
 #include "stress/verbs.h"
@@ -37,127 +36,10 @@ namespace ipctorture {
 namespace {
 
 constexpr std::int64_t hand_over_ns = 60'000'000'000;  // of each transport that failed
-constexpr unsigned control_percent = 40;
 // What the controlled engine finds at all, it mostly finds at once.
 constexpr std::int64_t first_slice_ns = 2'500'000'000;
-constexpr std::int64_t default_time_ns = 60'000'000'000;
 constexpr unsigned patient_engines_max = 6;
 constexpr unsigned jobs_max = 64;
-
-std::uint64_t fresh_seed() {
-  std::uint64_t seed = 0;
-  if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) throw_system_error("getrandom", "");
-  return seed;
-}
-
-CampaignPlan read_plan(const Settings& settings, const Selection& selection) {
-  CampaignPlan plan;
-  SelectionRequest request{.names = selection.names, .exclude = settings.list("exclude")};
-  if (selection.faulty) request.also.push_back(Kind::faulty);
-  if (selection.canary) request.also.push_back(Kind::canary);
-  plan.transports = select_transports(request, registrations());
-  const auto seed = settings.find("seed");
-  plan.seed = seed ? parse_seed(*seed) : fresh_seed();
-  const auto runs = settings.find("runs");
-  const auto time = settings.find("time");
-  if (runs) plan.runs = parse_count(*runs, 1, 1'000'000'000);
-  if (time || !runs) plan.time_ns = time ? parse_duration_ns(*time) : default_time_ns;
-  // With names the time is each transport's, without it is everything's.
-  if (!selection.names.empty()) {
-    plan.time_ns *= static_cast<std::int64_t>(std::max<std::size_t>(1, plan.transports.size()));
-  }
-  const ChosenShard chosen = chosen_shard(settings, ::getenv);
-  plan.shard = chosen.shard;
-  plan.shard_line = shard_line(chosen);
-  if (const auto one = settings.find("case")) {
-    plan.only_case = parse_count(*one, 1, std::numeric_limits<std::uint32_t>::max());
-  }
-  if (const auto launch = settings.find("launch")) plan.launch = parse_launch(*launch);
-  const auto rate = [&](std::string_view name) -> std::optional<std::uint32_t> {
-    const auto given = settings.find(name);
-    if (!given) return std::nullopt;
-    return static_cast<std::uint32_t>(parse_count(*given, 0, 10'000));
-  };
-  plan.failing_calls = rate("failing-calls");
-  plan.short_calls = rate("short-calls");
-  plan.fail_fast = settings.on("fail-fast") ? FailFast::yes : FailFast::no;
-  plan.known = read_known_failures(settings, plan.transports);
-  refuse_foreign_bundles(plan.known);
-  return plan;
-}
-
-std::string case_line(const Case& one) {
-  const Scenario& s = one.scenario;
-  const std::string faults = fault_words(s.faults);
-  return fmt::format("  case {}: {} {}x{}, {} messages each, up to {} B, {}{}{}{}\n", one.k,
-                     to_string(s.workload), s.producers, s.consumers, s.messages,
-                     s.largest_message(), to_string(s.launch),
-                     is_patient_case(one.k) ? ", patient: waits for the progress bound" : "",
-                     faults.empty() ? "" : "; faults: ", faults);
-}
-
-std::string budget_text(const CampaignPlan& plan) {
-  if (plan.only_case > 0) return fmt::format("case {} alone", plan.only_case);
-  if (plan.time_ns > 0) return human_duration(plan.time_ns) + " in all";
-  return fmt::format("{} scenarios each", plan.runs);
-}
-
-// The share of a run's time that is the controlled engine's; of a run that is counted in scenarios,
-// or a part of one, it has none.
-std::int64_t controlled_ns(const Settings& settings, const CampaignPlan& plan) {
-  const auto setting = settings.find("control");
-  const std::uint64_t percent = setting ? parse_count(*setting, 0, 100) : control_percent;
-  const bool whole = plan.only_case == 0 && plan.launch != Launch::exec;
-  if (plan.time_ns == 0 || !whole) return 0;
-  return plan.time_ns * static_cast<std::int64_t>(percent) / 100 /
-         static_cast<std::int64_t>(plan.transports.size());
-}
-
-// Why a run of this plan cannot tell that a known failure is gone; empty: it can.
-std::string too_little(const CampaignPlan& plan, std::int64_t controlled_ns) {
-  const bool part = plan.runs > 0 || plan.only_case > 0 || plan.shard.count > 1 || plan.launch;
-  const auto each_ns = plan.time_ns / static_cast<std::int64_t>(plan.transports.size());
-  if (part) return "this run is a part";
-  if (controlled_ns == 0 || controlled_ns >= each_ns) return "one engine had no time";
-  if (each_ns < known_least_ns) return "this run was short";
-  return {};
-}
-
-// What beside seed, runs and transports decides which scenarios there are.
-std::string options_text(const CampaignPlan& plan) {
-  std::string text;
-  if (plan.only_case > 0) text += fmt::format(" --case {}", plan.only_case);
-  if (plan.launch) text += fmt::format(" --launch {}", to_string(*plan.launch));
-  if (plan.failing_calls) text += fmt::format(" --failing-calls {}", *plan.failing_calls);
-  if (plan.short_calls) text += fmt::format(" --short-calls {}", *plan.short_calls);
-  return text;
-}
-
-// What would be run: the transports and their first cases, which depend on the seed alone.
-void print_dry_run(const CampaignPlan& plan, unsigned jobs) {
-  print_result(fmt::format("seed {}\n{}transports: {}; {}; scenarios at once: {}\n",
-                           seed_text(plan.seed), plan.shard_line, plan.transports.size(),
-                           budget_text(plan), jobs));
-  for (const KnownEntryTally& entry : plan.known.tallies()) {
-    print_result(fmt::format("known: {} of {}, until {}{}\n", entry.fingerprint, entry.transport,
-                             entry.expires, entry.fails() ? ": expired" : ""));
-  }
-  for (const Selected& selected : plan.transports) {
-    print_result(fmt::format("{}\n", selected.registration->name));
-    CampaignPlan alone = plan;
-    alone.transports = {selected};
-    alone.runs = std::max<std::uint64_t>(alone.runs, 3);
-    Campaign campaign(std::move(alone), 0);
-    if (const auto first = campaign.next(EngineFor::patient_cases, 0)) {
-      print_result(case_line(*first));
-    }
-    for (int i = 0; i < 2; ++i) {
-      if (const auto next = campaign.next(EngineFor::ordinary_cases, 0)) {
-        print_result(case_line(*next));
-      }
-    }
-  }
-}
 
 // A campaign at work: one thread per engine, and the main thread to tell about it.
 class Run {
@@ -172,6 +54,7 @@ class Run {
         start_(describe_start(plan)),
         shard_line_(plan.shard_line),
         controlled_ns_(controlled_ns),
+        soak_ns_(plan.soak_ns / static_cast<std::int64_t>(plan.transports.size())),
         known_(plan.known),
         too_little_(too_little(plan, controlled_ns)),
         progress_(terminal_.progress, terminal_.progress_width, print_note),
@@ -193,6 +76,7 @@ class Run {
     for (unsigned i = 0; i < room_.size(); ++i) threads.emplace_back([this, i] { work(i); });
     watch();
     for (std::thread& thread : threads) thread.join();
+    soak_each();
     const auto load_after = cpu_use();
     explore(controlled_ns_ - first);
     make_exact();
@@ -203,6 +87,7 @@ class Run {
 
  private:
   static CampaignPlan without(CampaignPlan plan, std::int64_t controlled_ns) {
+    plan.time_ns -= plan.soak_ns;
     plan.time_ns -= controlled_ns * static_cast<std::int64_t>(plan.transports.size());
     return plan;
   }
@@ -241,17 +126,22 @@ class Run {
     CaseResult result;
     const Instant begin = monotonic_now();
     try {
-      const ScenarioResult ran = run_scenario(engine, one.scenario);
-      result.unsupported = ran.unsupported;
-      result.judgement = ran.judgement;
-      result.traffic = ran.traffic;
-      result.interrupted = ran.history.has(Fact::interrupted);
-      sample_latency(ran.history, &result.latency);
-      write_bundles(one, ran, &result);
+      result = result_of(one, run_scenario(engine, one.scenario));
     } catch (const std::exception& error) {
       result.harness_failure = error.what();
     }
     result.elapsed_ns = monotonic_now() - begin;
+    return result;
+  }
+
+  CaseResult result_of(const Case& one, const ScenarioResult& ran) {
+    CaseResult result;
+    result.unsupported = ran.unsupported;
+    result.judgement = ran.judgement;
+    result.traffic = ran.traffic;
+    result.interrupted = ran.history.has(Fact::interrupted);
+    sample_latency(ran.history, &result.latency);
+    write_bundles(one, ran, &result);
     return result;
   }
 
@@ -264,7 +154,8 @@ class Run {
       if (!campaign_.first_sighting(one, finding)) continue;
       std::string& path = result->bundles[fingerprint(finding)];
       try {
-        path = output_.write_failure(ran, finding, fmt::format("{} --case {}", start_.seed, one.k));
+        path = output_.write_failure(
+            ran, finding, start_.seed + (one.soak ? " --soak" : fmt::format(" --case {}", one.k)));
       } catch (const std::exception& error) {
         result->bundle_problem = fmt::format("the bundle could not be written: {}", error.what());
       }
@@ -305,6 +196,29 @@ class Run {
       show_progress(name + " under control");
       campaign_.count_controlled(i, control_.explore(name, slice_ns));
       tell_failures();
+    }
+  }
+
+  // Each transport in turn, in the main thread; what it finds is told as it comes.
+  void soak_each() {
+    for (std::size_t i = 0; i < start_.transports.size() && soak_ns_ > 0; ++i) {
+      if (room_.interrupted() || campaign_.stopped()) break;
+      const std::string& name = start_.transports[i];
+      const SoakListener listener{
+          .result_of = [this](const Case& one,
+                              const ScenarioResult& ran) { return result_of(one, ran); },
+          .after_round =
+              [&] {
+                tell_failures();
+                show_progress(name + " soaking");
+              },
+          .ended = [this] { return room_.interrupted() || campaign_.stopped(); }};
+      const SoakTally tally =
+          soak(room_.engine(0), campaign_, i, monotonic_now() + soak_ns_, listener);
+      tell_failures();
+      progress_.clear();
+      record(json_soak(name, tally));
+      if (!json_) print_result(soak_line(name, tally));
     }
   }
 
@@ -425,7 +339,7 @@ class Run {
   const unsigned jobs_;
   const CampaignStart start_;
   const std::string shard_line_;
-  const std::int64_t controlled_ns_;
+  const std::int64_t controlled_ns_, soak_ns_;  // of each transport
   const KnownFailures known_;
   const std::string too_little_;  // to miss a known failure; empty: it is not
   Progress progress_;

@@ -16,11 +16,11 @@
 namespace ipctorture {
 namespace {
 
-constexpr std::array<std::string_view, 27> names{
-    "known",       "failing-calls", "short-calls", "control",  "hand-over", "page",  "seeds",
-    "mutant-time", "twin-time",     "resume",      "debugger", "schedules", "time",  "runs",
-    "seed",        "case",          "out",         "exclude",  "fail-fast", "shard", "launch",
-    "jobs",        "quiet",         "json",        "junit",    "attempts",  "color"};
+constexpr std::array<std::string_view, 28> names{
+    "soak",   "known",       "failing-calls", "short-calls", "control",  "hand-over", "page",
+    "seeds",  "mutant-time", "twin-time",     "resume",      "debugger", "schedules", "time",
+    "runs",   "seed",        "case",          "out",         "exclude",  "fail-fast", "shard",
+    "launch", "jobs",        "quiet",         "json",        "junit",    "attempts",  "color"};
 constexpr std::size_t file_bytes_max = 64 * 1024;
 
 bool is_setting(std::string_view name) {

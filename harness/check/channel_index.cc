@@ -60,6 +60,7 @@ ChannelIndex::ChannelIndex(const History& history, const Contract& contract, uns
       consumers[at].lane = lane;
     }
   }
+  if (channel == 0) came_late.resize(history.unreceived.size());
   for (unsigned p = 0; p < producers.size(); ++p) read_producer(p);
   LookalikeCounts counts = prepare_lookalikes();
   for (unsigned c = 0; c < consumers.size(); ++c) read_consumer(c, counts);
@@ -150,6 +151,29 @@ void ChannelIndex::read_refusal(ProducerSide& side, std::uint32_t index, const R
     default:
       list(side.errors, index);
   }
+}
+
+bool ChannelIndex::is_earlier(const Record& r) const {
+  if (!history_->continues || channel != 0 || r.size < named_bytes) return false;
+  const std::uint64_t producer = r.message >> 56;
+  if (producer >= producers.size()) return false;
+  const ProducerSide& side = producers[producer];
+  return side.attempts == 0 || (r.message & sequence_mask) < side.first;
+}
+
+bool ChannelIndex::take_earlier(const Record& r) {
+  if (!is_earlier(r)) return false;
+  const auto& listed = history_->unreceived;
+  const auto producer = static_cast<std::uint8_t>(r.message >> 56);
+  const Unreceived least{.producer = producer, .sequence = r.message & sequence_mask};
+  const auto at = std::ranges::lower_bound(listed, least);
+  const bool is_listed =
+      at != listed.end() && at->producer == producer && at->sequence == least.sequence;
+  if (!is_listed) return !history_->unreceived_known;
+  const auto index = static_cast<std::size_t>(at - listed.begin());
+  const bool again = came_late[index];
+  came_late[index] = true;
+  return !again;
 }
 
 const Sighting* ChannelIndex::first(Anomaly a) const {

@@ -136,6 +136,8 @@ class ChannelIndex {
   std::uint64_t delivered = 0;         // distinct messages (competing consumers, identified)
   std::uint64_t outstanding = 0;       // accepted, identified, received by nobody
   std::uint64_t lookalikes_sent = 0, lookalikes_missing = 0, lookalikes_extra = 0;
+  // Which of History::unreceived came now.
+  std::vector<bool> came_late;
   std::array<std::uint64_t, anomaly_count> anomalies{};  // how many of each
   std::vector<Sighting> sightings;                       // the first few of each
 
@@ -154,6 +156,8 @@ class ChannelIndex {
   // What an ok receive of intact content took, for messages that identify themselves without
   // counting. For oracles that walk records again.
   Match match(const Record& receive) const;
+  // A message that an earlier round of a soak sent.
+  bool is_earlier(const Record& receive) const;
 
  private:
   friend class ConsumerPass;
@@ -161,6 +165,8 @@ class ChannelIndex {
   void read_refusal(ProducerSide& side, std::uint32_t index, const Record& record) const;
   void read_consumer(unsigned consumer, LookalikeCounts& counts);
   void note(const Sighting& sighting);
+  // It may come, and now did.
+  bool take_earlier(const Record& receive);
   // Short messages (lookalikes.cc).
   LookalikeCounts prepare_lookalikes() const;
   void settle_lookalikes(LookalikeCounts& counts);

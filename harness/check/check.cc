@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "harness/check/earlier.h"
 #include "harness/check/fairness.h"
 #include "harness/check/oracles.h"
 
@@ -92,6 +93,7 @@ Judgement check(const CheckInput& input) {
   }
   look_at_survivors(subject, judgement);
   judgement.fairness = measure_fairness(subject);
+  if (input.history.goes_on) leave_to_next_round(subject, judgement);
   return judgement;
 }
 

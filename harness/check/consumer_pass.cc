@@ -87,8 +87,10 @@ class ConsumerPass {
       match = index_.count_in_class(r, counts_);
     if (match.how == Match::How::lookalike) [[unlikely]]
       return;
-    if (match.how == Match::How::none) [[unlikely]]
-      return report(Anomaly::phantom, i);
+    if (match.how == Match::How::none) [[unlikely]] {
+      if (!index_.take_earlier(r)) report(Anomaly::phantom, i);
+      return;
+    }
     ++index_.identified;
     SentMessage& m = index_.producers[match.producer].messages[match.offset];
     if (!m.has(SentMessage::accepted | SentMessage::uncertain)) [[unlikely]] {

@@ -8,6 +8,7 @@
 // per class, so a duplicate shows as one more than was sent.
 #include <fmt/format.h>
 
+#include "harness/check/earlier.h"
 #include "harness/check/oracles.h"
 
 namespace ipctorture {
@@ -28,6 +29,15 @@ Charge duplicate(const Subject& subject, const ChannelIndex& channel, const Sigh
 Charge phantom(const Subject& subject, const ChannelIndex& channel, const Sighting& s) {
   const std::string who = subject.lane(s.receive.lane);
   const std::string more = and_more(channel.count(Anomaly::phantom));
+  const Record& received = channel.record(s.receive);
+  if (!s.identified && channel.is_earlier(received)) {
+    return {.symptom = "duplicate",
+            .what = fmt::format("{} received message {} of producer {} of an earlier round, in "
+                                "which it was received, refused or overtaken{}",
+                                who, received.id().sequence, received.id().producer, more),
+            .legal = "each message once",
+            .witness = {s.receive}};
+  }
   if (!s.identified) {
     return {.symptom = "phantom",
             .what = fmt::format("{} received a message of {} bytes that nobody sent{}", who,
@@ -130,6 +140,7 @@ Finding check_delivery(const Subject& subject) {
       judge_refused_values(subject, channel, finding);
     }
     if (may_lose) continue;
+    if (channel.channel == 0) judge_left_over(subject, channel, finding);
     if (channel.shared) {
       judge_loss(subject, channel, finding);
     } else {

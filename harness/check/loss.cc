@@ -70,6 +70,7 @@ class LossJudge {
     if (claimed + open == 0) return;
     if (certain > subject_.may_be_gone() || claimed > allowance())
       return convict(finding, proof, lost_producer, lost_offset, claimed);
+    if (subject_.history.goes_on) return;  // it may still come
     charge(finding, Verdict::inconclusive,
            {.symptom = "unreceived",
             .what = fmt::format("{} was accepted and not received{}; {}",

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/history/history.h"
+
 namespace ipctorture {
 
 // Ordered by severity for merging: the worst wins. Checkers never say `known`: it is what a
@@ -157,6 +159,9 @@ struct Fairness {
 struct Judgement {
   std::vector<Finding> findings;  // one per promise that applies to the contract, in Promise order
   Fairness fairness;
+  // Of a history that goes on: what the next round may bring (History::unreceived).
+  std::vector<Unreceived> unreceived;
+  bool unreceived_known = true;
   Verdict verdict() const;       // the worst
   const Finding* worst() const;  // null when there are no findings
 };

@@ -68,12 +68,27 @@ struct Evidence {
   std::string text;
 };
 
+// A message of an earlier round of a soak that nobody has received. Of channel 0.
+struct Unreceived {
+  std::uint8_t producer = 0;
+  std::uint64_t sequence = 0;
+  bool accepted = false;  // else nobody knows
+  auto operator<=>(const Unreceived&) const = default;
+};
+
 struct History {
   std::vector<LaneHistory> lanes;
   std::vector<Evidence> evidence;
   StampProperties stamps;
   bool serialised = true;  // lanes' stamps were fenced
   unsigned channels = 1;
+  // A round of a soak: earlier ones came before it, and it begins with every message received but
+  // `unreceived` (ascending by producer and sequence). Where `unreceived_known` is false more may
+  // be: nothing is claimed of them then.
+  bool continues = false;
+  std::vector<Unreceived> unreceived;
+  bool unreceived_known = true;
+  bool goes_on = false;  // further rounds follow
   // Keeps alive whatever the spans point into (mappings, or vectors loaded from a bundle).
   std::vector<std::shared_ptr<const void>> storage;
 

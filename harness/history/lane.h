@@ -39,12 +39,14 @@ constexpr std::string_view to_string(LaneState state) {
 // What the supervisor asks, in LaneHeader::order: Order | argument << 8 | serial << 24.
 enum class Order : std::uint32_t {
   none = 0,
-  run,      // start the workload; a late lane: attach first, `argument` > 0: with the index
-            // argument - 1
-  send,     // producer: send `argument` messages of kind `order_kind`, then go back to waiting
+  run,   // start the workload; a late lane: attach first, `argument` > 0: with the index
+         // argument - 1. A lane that stays: once more; a producer `argument` * round_unit messages
+  send,  // producer: send `argument` messages of kind `order_kind`, then go back to waiting
   receive,  // consumer: receive `argument` messages, then park again
   close,    // close the endpoint and end
 };
+
+inline constexpr std::uint64_t round_unit = 64;  // messages
 
 struct alignas(64) LaneHeader {
   static constexpr std::uint64_t magic_value = 0x31454e414c544349;  // "ICTLANE1"
@@ -54,8 +56,8 @@ struct alignas(64) LaneHeader {
   std::uint32_t version = current_version;
   StampSource stamp_source = StampSource::monotonic;
   std::uint32_t serialised = 1;  // stamps are fenced (real-time order may be claimed)
-  std::uint32_t reserved = 0;
-  std::uint64_t capacity = 0;  // records
+  std::uint32_t stays = 0;  // 1: after its workload the lane waits for orders, and for further runs
+  std::uint64_t capacity = 0;  // records: none is written beyond it; changed only before a run
   // Written by the worker.
   alignas(64) std::atomic<std::uint64_t> opened{0};
   std::atomic<std::uint64_t> head{0};
@@ -118,7 +120,7 @@ class Lane {
     return static_cast<LaneState>(header().state.load(std::memory_order_acquire));
   }
   // Supervisor: makes the lane new (header constants given, counters 0). Records are not cleared.
-  void reset(StampSource source, bool serialised, std::uint64_t capacity) const;
+  void reset(StampSource source, bool serialised, std::uint64_t capacity, bool stays = false) const;
 
  private:
   std::byte* memory_ = nullptr;
@@ -140,6 +142,11 @@ class Journal {
   // (EndedBy::journal_full).
   bool room(std::uint64_t records) const { return head_ + records <= capacity_; }
   std::uint64_t head() const { return head_; }
+  // Between two runs, in which the supervisor may have moved the place to write at.
+  void go_on() {
+    head_ = header_->head.load(std::memory_order_acquire);
+    capacity_ = header_->capacity;
+  }
 
   void begin(Op op, unsigned channel, DeadlineMode mode, std::uint64_t message, std::uint32_t size,
              std::uint16_t detail = 0) {

@@ -24,6 +24,7 @@ struct CrewJob {
   StampSource stamp_source{};
   bool serialised = true;
   std::uint64_t journal_records = 0;  // per lane
+  bool stays = false;                 // workers wait for further runs (LaneHeader::stays)
 };
 
 // How a worker ended: not in order. `status` is a wait status (0: it left in the middle); -1: it

@@ -46,13 +46,23 @@ Director::Director(Crew& crew, Watch& watch, const Scenario& scenario, const Con
       identity_(identities_of(plans_)),
       worker_gone_(worker_count(scenario)),
       serial_(scenario.lanes()),
-      nemesis_(crew, watch, scenario, plans_) {}
+      nemesis_(crew, watch, scenario, plans_),
+      first_record_(scenario.lanes()) {}
+
+void Director::soak(const Soak& soak, std::uint64_t lane_room,
+                    std::function<bool(const Round&)> end_round) {
+  soak_ = &soak;
+  lane_room_ = lane_room;
+  end_round_ = std::move(end_round);
+}
 
 void Director::lead(const std::function<void()>& all_attached) {
   began_ = counted_at_ = heads_at_ = monotonic_now();
   const bool attached = attach();
   all_attached();
-  if (attached && fill() && traffic() && settle() && send_marks() && hand_off()) close();
+  const bool flowed = attached && fill() && traffic() && rounds() && settle();
+  if (!marked_) round_.flowed_ns = monotonic_now() - began_;
+  if (flowed && (marked_ || send_marks()) && hand_off()) close();
   end_everyone();
   // A sanitizer need not end a worker that it has something to say of.
   for (unsigned worker = 0; worker < worker_gone_.size(); ++worker) {
@@ -117,6 +127,7 @@ bool Director::traffic() {
   for (;;) {
     bool paused = false;
     const bool reached = await([&] {
+      if (round_.number > 1) rouse_consumers();
       start_late_ones(/*now=*/accepted() * 2 >= scenario_.messages * scenario_.producers);
       const bool resting =
           all_producers([&](unsigned lane) { return away(lane) || waits(lane) || ended(lane); });
@@ -201,7 +212,7 @@ bool Director::settle() {
 }
 
 bool Director::send_marks() {
-  if (contract_.reports_closed && !scenario_.handoff) return true;
+  if (contract_.reports_closed && !scenario_.handoff && soak_ == nullptr) return true;
   const bool each =
       contract_.fan_out != FanOut::broadcast && contract_.delivery != Delivery::latest_value;
   const auto consumers_rest = [&] {

@@ -3,6 +3,8 @@
 //   ready -> [fill] -> traffic, with [late joiners] and [gaps] -> everything received
 //         -> [a mark for each consumer] -> [hand-off to each alone] -> close -> done
 //
+// A soak (soak.h) goes from the marks back to traffic, with the round judged in between.
+//
 // The nemesis (nemesis.h) kills and stops workers until the traffic is over. A death that it caused
 // ends nothing: a successor is let in, if one is left. From then on nobody can count what is still
 // on its way, since messages may have gone with the dead: everything was received when nothing
@@ -19,6 +21,7 @@
 
 #include "harness/launch/crew.h"
 #include "harness/launch/nemesis.h"
+#include "harness/launch/soak.h"
 #include "harness/launch/watch.h"
 #include "harness/work/lane_plan.h"
 
@@ -28,6 +31,13 @@ class Director {
  public:
   Director(Crew& crew, Watch& watch, const Scenario& scenario, const Contract& contract,
            const std::atomic<bool>* interrupted);
+
+  // Before lead(). `end_round` is called with each round that is not the last, while all workers
+  // rest; false: no further round. Each lane has room for `lane_room` records, with halves twice.
+  void soak(const Soak& soak, std::uint64_t lane_room, std::function<bool(const Round&)> end_round);
+  // The record that the last round of this lane began with.
+  std::uint64_t first_record(unsigned lane) const { return first_record_[lane]; }
+  const Round& round() const { return round_; }
 
   // From started workers to none left in an operation. `all_attached` is called once, when every
   // worker that attaches at the start has (or has failed): the creator lets go of its handles.
@@ -55,6 +65,11 @@ class Director {
   bool send_marks();
   bool hand_off();
   bool close();
+  bool rounds();
+  void begin_round();
+  void rouse_consumers();
+  void clear_journal(unsigned lane);
+  std::uint64_t next_messages() const;
 
   void order(unsigned lane, Order order, unsigned argument = 0);
   // Gives an order and waits until the lane took it and waits for the next one.
@@ -96,6 +111,13 @@ class Director {
   std::uint64_t counted_ = 0, seen_heads_ = 0;
   Instant counted_at_ = 0, heads_at_ = 0, began_ = 0, gave_up_at_ = 0;
   bool quiet_is_planned_ = false;  // a gap: nothing needs to move
+  // Of a soak.
+  const Soak* soak_ = nullptr;
+  std::function<bool(const Round&)> end_round_;
+  std::uint64_t lane_room_ = 0;
+  std::vector<std::uint64_t> first_record_;  // [lane]
+  Round round_;
+  bool marked_ = false;  // every consumer has taken its mark and rests
 };
 
 }  // namespace ipctorture

@@ -61,8 +61,11 @@ class Engine::Implementation {
     ::rmdir(lanes_directory_.c_str());
   }
 
-  Run run(const Scenario& scenario, const Registration& registration) {
+  Run run(const Scenario& scenario, const Registration& registration, const Soak* soak,
+          RoundJudge* judge) {
     Run result;
+    soak_ = soak;
+    judge_ = judge;
     if (scenario.launch == Launch::exec && options_.worker_program.empty()) {
       result.unsupported = "separate workers: no worker program is known";
       return result;
@@ -70,7 +73,9 @@ class Engine::Implementation {
     CrewJob job{.scenario = scenario,
                 .stamp_source = options_.stamps.source,
                 .serialised = needs_serialised_stamps(scenario),
-                .journal_records = journal_records(scenario, options_.journal_records)};
+                .journal_records = journal_records(scenario, options_.journal_records),
+                .stays = soak != nullptr};
+    if (soak != nullptr) job.journal_records = soak->records / scenario.lanes();
     std::vector<std::unique_ptr<Transport>> transports;
     for (unsigned channel = 0; channel < scenario.channels(); ++channel) {
       job.options.push_back(
@@ -82,6 +87,7 @@ class Engine::Implementation {
       result.unsupported = create(registration, job, transports);
       if (result.unsupported.empty()) perform(job, registration.contract, result);
     } catch (...) {
+      if (judge != nullptr) judge->abandon();
       announce(nullptr, scenario);
       crew_of(scenario).reset();  // whatever its workers do now, it ends with them
       destroy(registration, transports);
@@ -236,10 +242,30 @@ class Engine::Implementation {
     announce(&crew, scenario);
     watch_.begin(lanes, crew.lane_records());
     Director director(crew, watch_, scenario, contract, options_.interrupted);
+    Traffic before;  // of earlier rounds
+    const auto take_round = [&] {
+      result.history = gather(job, lanes, crew.lane_records(), director);
+      result.traffic = measure(result.history, lanes, before);
+    };
+    if (soak_ != nullptr) {
+      const std::uint64_t room = std::min(job.journal_records, crew.lane_records());
+      director.soak(*soak_, soak_->halves ? room / 2 : room, [&](const Round& round) {
+        take_round();
+        const Traffic all = count(lanes);
+        Run taken{.options = result.options,
+                  .history = std::move(result.history),
+                  .traffic = result.traffic,
+                  .round = round};
+        if (!judge_->take(std::move(taken))) return false;
+        before = all;
+        return true;
+      });
+    }
     director.lead([&] { job.handles.clear(); });
     announce(nullptr, scenario);
-    result.history = gather(job, lanes, crew.lane_records());
-    result.traffic = measure(result.history, lanes);
+    take_round();
+    result.round = director.round();
+    result.round.last = true;
   }
 
   void announce(const Crew* crew, const Scenario& scenario) {
@@ -249,15 +275,17 @@ class Engine::Implementation {
     running_lanes_ = crew == nullptr ? 0 : scenario.lanes();
   }
 
-  History gather(const CrewJob& job, const std::vector<Lane>& lanes, std::uint64_t lane_records) {
+  History gather(const CrewJob& job, const std::vector<Lane>& lanes, std::uint64_t lane_records,
+                 const Director& director) {
     History history;
     history.stamps = options_.stamps;
     history.serialised = job.serialised;
     history.channels = job.scenario.channels();
+    history.continues = director.round().number > 1;
     history.evidence = watch_.take_evidence();
     for (unsigned number = 0; number < lanes.size(); ++number) {
       gather_lane(lanes[number], number, job.scenario, std::min(job.journal_records, lane_records),
-                  &history);
+                  &history, director.first_record(number));
     }
     return history;
   }
@@ -286,13 +314,24 @@ class Engine::Implementation {
     }
   }
 
-  // From the first send to the last successful receive.
-  Traffic measure(const History& history, const std::vector<Lane>& lanes) const {
-    Traffic traffic;
+  // Since the scenario began.
+  static Traffic count(const std::vector<Lane>& lanes) {
+    Traffic all;
+    for (const Lane& lane : lanes) {
+      all.accepted += lane.header().accepted.load();
+      all.received += lane.header().received.load();
+    }
+    return all;
+  }
+
+  // From the first send to the last successful receive of the history, which began after `before`.
+  Traffic measure(const History& history, const std::vector<Lane>& lanes,
+                  const Traffic& before) const {
+    Traffic traffic = count(lanes);
+    traffic.accepted -= before.accepted;
+    traffic.received -= before.received;
     Stamp first = ~Stamp{0}, last = 0;
     for (std::size_t i = 0; i < lanes.size(); ++i) {
-      traffic.accepted += lanes[i].header().accepted.load();
-      traffic.received += lanes[i].header().received.load();
       const auto& records = history.lanes[i].records;
       const auto send = std::find_if(records.begin(), records.end(),
                                      [](const Record& r) { return r.op() == Op::send; });
@@ -321,6 +360,8 @@ class Engine::Implementation {
   const Crew* crew_ = nullptr;  // while a scenario runs
   std::string running_;
   unsigned running_lanes_ = 0;
+  const Soak* soak_ = nullptr;  // of the scenario that runs
+  RoundJudge* judge_ = nullptr;
   std::string inside_;  // the transport's call that runs in this process; empty: none
   Instant inside_since_ = 0;
   pid_t inside_thread_ = 0;
@@ -331,7 +372,11 @@ Engine::Engine(const EngineOptions& options)
 Engine::~Engine() = default;
 
 Engine::Run Engine::run(const Scenario& scenario, const Registration& registration) {
-  return implementation_->run(scenario, registration);
+  return implementation_->run(scenario, registration, nullptr, nullptr);
+}
+Engine::Run Engine::run(const Scenario& scenario, const Registration& registration,
+                        const Soak& soak, RoundJudge& judge) {
+  return implementation_->run(scenario, registration, &soak, &judge);
 }
 
 std::string Engine::describe_workers() const { return implementation_->describe(); }

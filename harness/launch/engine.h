@@ -13,6 +13,7 @@
 #include <string>
 
 #include "harness/history/history.h"
+#include "harness/launch/soak.h"
 #include "harness/scenario/scenario.h"
 #include "harness/transport/registry.h"
 
@@ -51,8 +52,24 @@ class Engine {
     History history;          // spans into the engine's lanes: valid until the next run
     std::string unsupported;  // non-empty: why it did not run
     Traffic traffic;
+    Round round;  // of a soak: the last
   };
   Run run(const Scenario& scenario, const Registration& registration);
+
+  // Who judges the rounds of a soak (soak.h).
+  class RoundJudge {
+   public:
+    virtual ~RoundJudge() = default;
+    // Takes a round that is not the last. False: no further one follows, and the last has
+    // everything of this one and the end of the scenario. The history is valid until the call
+    // returns, with halves until the next one begins.
+    virtual bool take(Run&& round) = 0;
+    // The harness has failed: no history may be looked at any more.
+    virtual void abandon() = 0;
+  };
+  // The result is the last round.
+  Run run(const Scenario& scenario, const Registration& registration, const Soak& soak,
+          RoundJudge& judge);
 
   // What every worker does now, a line each; safe from any thread (for SIGUSR1 and the key `t`).
   std::string describe_workers() const;

@@ -48,7 +48,7 @@ class ExecCrew final : public Crew {
       paths_.push_back(path);
       reserve_backing(fd.get(), lane_bytes(records), path);  // 2 MiB
       mappings_.emplace_back(fd.get(), lane_bytes(records), path);
-      Lane(mappings_.back().data()).reset(job.stamp_source, job.serialised, records);
+      Lane(mappings_.back().data()).reset(job.stamp_source, job.serialised, records, job.stays);
       line.lanes.push_back(path);
     }
     for (unsigned worker = 0; worker < worker_count(job.scenario); ++worker) {

@@ -87,7 +87,7 @@ class ForkedCrew final : public Crew {
     lanes_used_ = scenario.lanes();
     for (unsigned lane = 0; lane < lanes_used_; ++lane) {
       this->lane(lane).reset(job.stamp_source, job.serialised,
-                             std::min(job.journal_records, lane_records()));
+                             std::min(job.journal_records, lane_records()), job.stays);
     }
     for (unsigned worker = 0; worker < workers_; ++worker) start_worker(job, worker);
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "harness/scenario/scenario.h"
@@ -29,6 +30,12 @@ Scenario generate(std::uint64_t seed, std::string_view transport, const Contract
 // only when the bound is long past. One per campaign.
 Scenario generate_patient(std::uint64_t seed, std::string_view transport, const Contract& contract,
                           const GenerateOptions& options);
+
+// What a soak repeats for hours: full speed, nobody comes, goes or sleeps on purpose, no faults.
+Scenario generate_soak(std::uint64_t seed, std::string_view transport, const Contract& contract,
+                       const GenerateOptions& options);
+// Why no soak of it can be judged in rounds; empty: it can.
+std::string soak_refusal(const Contract& contract);
 
 // Seed of case `k` of a campaign: a shard changes who runs a case, not what it is.
 std::uint64_t case_seed(std::uint64_t campaign_seed, std::string_view transport, std::uint64_t k);

@@ -391,23 +391,37 @@ class LaneWork {
   // --- orders and the end ----------------------------------------------------------------------
 
   void serve_orders() {
-    if (plan_.leaves_early || ended_ == EndedBy::closed || ended_ == EndedBy::error) return;
-    if (order() == Order::close) return;
-    // Who may yet be killed stays.
-    const bool producer_ends_alone = plan_.role == Role::producer && contract_.reports_closed &&
-                                     !scenario_.handoff && scenario_.faults.producer_kills == 0;
-    if (producer_ends_alone) return;
-    for (;;) {
+    while (!leaves()) {
       stage_.enter(plan_.role == Role::producer ? LaneState::sent_all : LaneState::parked);
       obeyed_ = stage_.wait_for_order(obeyed_);
       take_order();
-      if (order() == Order::close) return;
+      if (order() == Order::run) {
+        begin_again();
+        workload();
+      }
       if (order() == Order::send && plan_.role == Role::producer) send_ordered(argument());
       if (order() == Order::receive && plan_.role == Role::consumer) {
         const EndedBy ended = consume(argument());
         if (ended == EndedBy::closed) return finish(ended);
       }
     }
+  }
+
+  bool leaves() const {
+    if (plan_.leaves_early || ended_ == EndedBy::closed || ended_ == EndedBy::error) return true;
+    if (order() == Order::close) return true;
+    // Who may yet be killed stays.
+    return plan_.role == Role::producer && contract_.reports_closed && !scenario_.handoff &&
+           scenario_.faults.producer_kills == 0 && header_.stays == 0;
+  }
+
+  // What the last run wrote has been judged, and may be gone.
+  void begin_again() {
+    journal_.go_on();
+    if (argument() > 0) plan_.quota = argument() * round_unit;
+    polls_ = 0;
+    never_poll_ = composed_ = false;
+    shortages_ = stage_.shortages();
   }
 
   void send_ordered(std::uint64_t count) {
@@ -457,7 +471,7 @@ class LaneWork {
   const Scenario& scenario_;
   const Contract& contract_;
   const LaneJob& job_;
-  const LanePlan plan_;
+  LanePlan plan_;
   LaneHeader& header_;
   Journal journal_;
   Stage& stage_;
