@@ -15,6 +15,7 @@
 namespace ipctorture {
 namespace {
 
+constexpr std::int64_t ordinary_min_ns = 5'000'000'000;
 constexpr std::int64_t ordinary_max_ns = 60'000'000'000;
 constexpr std::int64_t look_at_memory_ns = 5'000'000'000;
 constexpr unsigned failures_max = 3;  // soaks that end at once, one after the other
@@ -118,7 +119,8 @@ class Soaks {
 }  // namespace
 
 std::int64_t soak_share_ns(std::int64_t time_ns) {
-  return time_ns - std::min(time_ns / 10, ordinary_max_ns);
+  const std::int64_t least = std::min(time_ns / 2, ordinary_min_ns);
+  return time_ns - std::clamp(time_ns / 10, least, ordinary_max_ns);
 }
 
 SoakTally soak(Engine& engine, Campaign& campaign, std::size_t transport, Instant until,

@@ -21,7 +21,8 @@ struct SoakTally {
   std::string refusal;             // why there was none; empty: there was
 };
 
-// How a transport's time is divided: to soaks all but a tenth of it, which is at most a minute.
+// How a transport's time is divided: to soaks all but a tenth of it, which is 5 s at least (or
+// half of the time) and a minute at most.
 std::int64_t soak_share_ns(std::int64_t time_ns);
 
 struct SoakListener {

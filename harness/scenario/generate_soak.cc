@@ -1,6 +1,6 @@
 // A soak goes at full speed over endpoints that stay: of what generate() draws it keeps who takes
-// part, sizes, capacity, counters near wrap, deadlines and noise that does not sleep; of half of
-// the seeds only sizes, capacity and counters, one producer and one consumer.
+// part, sizes, capacity, counters near wrap, deadlines and noise that does not sleep; of a third of
+// the seeds only sizes, capacity and counters, for one producer and one consumer.
 #include <algorithm>
 
 #include "harness/base/prng.h"
@@ -44,7 +44,7 @@ Scenario generate_soak(std::uint64_t seed, std::string_view transport, const Con
   s.late_consumers = s.late_producers = s.early_producers = s.early_consumers = 0;
   s.faults = {};
   s.count_resources = true;
-  if (Prng(mix64(seed) ^ named_bytes).chance(500)) bare(s);
+  if (Prng(mix64(seed) ^ named_bytes).chance(300)) bare(s);
   return s;
 }
 
