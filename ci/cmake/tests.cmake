@@ -62,6 +62,7 @@ endif()
 target_compile_definitions(test_scenario PRIVATE IPCTORTURE_DOCS="${CMAKE_SOURCE_DIR}/docs")
 test_folder(transports transports ipctorture_transports)
 test_folder(stress/bench bench ipctorture_cli ${json})
+test_program(test_soak harness/run_soak_test.cc LIBRARIES ipctorture_harness GTest::gtest_main)
 test_folder(stress stress ipctorture_cli ipctorture_transports)
 test_program(test_torture stress/property_test.cc stress/canary_test.cc stress/comings_and_goings_test.cc LABEL slow
              LIBRARIES ipctorture_harness ipctorture_transports ${RAPIDCHECK} GTest::gtest_main)
