@@ -45,12 +45,12 @@ class Rounds final : public Engine::RoundJudge {
     judged_.get();
     ScenarioResult done = std::move(*waiting_);
     waiting_.reset();
-    unreceived_ = std::move(done.judgement.unreceived);
-    unreceived_known_ = done.judgement.unreceived_known;
     ++result_.rounds;
     result_.messages += done.traffic.received;
     const bool broken = done.judgement.verdict() == Verdict::violation;
     ended_ = !told_(done) || broken;
+    unreceived_ = std::move(done.judgement.unreceived);
+    unreceived_known_ = done.judgement.unreceived_known;
     return !ended_;
   }
   SoakResult& result() { return result_; }
