@@ -109,6 +109,8 @@ BundlePack real_bundle() {
   content.history.evidence = {
       {.fact = Fact::asleep, .lane = 1, .from = 1000, .to = 1200, .value = 1}};
   content.history.storage = {records};
+  content.history.continues = true;
+  content.history.unreceived = {{.producer = 0, .sequence = 7, .accepted = true}};
   content.judgement = check({content.history, contract, content.scenario});
   const std::string folder = workshop().fresh();
   write_bundle(folder, content);

@@ -35,6 +35,8 @@ constexpr std::size_t findings_max = 16;
 constexpr std::size_t witnesses_max = 20;
 constexpr std::size_t channels_max = 2;
 constexpr std::int64_t index_max = 255;
+constexpr std::size_t unreceived_max = 4096;
+constexpr std::uint64_t sequence_max = (std::uint64_t{1} << 54) - 1;
 constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t records_max = std::uint64_t{1} << 32;  // of a lane before it was cut
 
@@ -110,6 +112,37 @@ Segments segments(JsonReader& from, std::uint64_t records) {
   return result;
 }
 
+// Of a round of a soak: what earlier ones left. Of too much the first ones are kept, and it is
+// said.
+ordered_json round_to_json(const History& history) {
+  const std::size_t count = std::min(history.unreceived.size(), unreceived_max);
+  ordered_json object{{"goes_on", history.goes_on},
+                      {"known", history.unreceived_known && count == history.unreceived.size()},
+                      {"unreceived", ordered_json::array()}};
+  for (std::size_t i = 0; i < count; ++i) {
+    const Unreceived& one = history.unreceived[i];
+    object["unreceived"].push_back({one.producer, one.sequence, one.accepted ? 1 : 0});
+  }
+  return object;
+}
+
+void read_round(JsonReader from, History& history) {
+  history.continues = true;
+  history.goes_on = from.flag("goes_on");
+  history.unreceived_known = from.flag("known");
+  for (const json& one : from.list("unreceived", unreceived_max)) {
+    if (!one.is_array() || one.size() != 3) {
+      from.refuse("unreceived", "must be triples [producer, sequence, accepted]");
+    }
+    history.unreceived.push_back(
+        {.producer = static_cast<std::uint8_t>(from.whole("unreceived", one[0], 0, index_max)),
+         .sequence = from.whole("unreceived", one[1], 0, sequence_max),
+         .accepted = from.whole("unreceived", one[2], 0, 1) == 1});
+  }
+  if (!std::ranges::is_sorted(history.unreceived)) from.refuse("unreceived", "must be in order");
+  from.end();
+}
+
 void read_history(JsonReader from, Manifest& to) {
   History& history = to.content.history;
   history.channels = static_cast<unsigned>(from.number("channels", 1, channels_max));
@@ -137,6 +170,7 @@ void read_history(JsonReader from, Manifest& to) {
     lane.end();
     history.lanes.push_back(std::move(read));
   }
+  if (from.has("round")) read_round(from.object("round"), history);
   from.end();
 }
 
@@ -214,6 +248,7 @@ std::string manifest_to_json(const BundleContent& content, const std::string& tr
   h["stamps"] = {{"source", static_cast<unsigned>(history.stamps.source)},
                  {"ticks_per_ns", history.stamps.ticks_per_ns},
                  {"slack_ticks", history.stamps.slack_ticks}};
+  if (history.continues) h["round"] = round_to_json(history);
   h["lanes"] = ordered_json::array();
   for (std::size_t i = 0; i < history.lanes.size(); ++i) {
     h["lanes"].push_back(lane_to_json(history.lanes[i], kept[i]));

@@ -98,6 +98,10 @@ void expect_same(const BundleContent& a, const BundleContent& b) {
   EXPECT_EQ(a.history.stamps.ticks_per_ns, b.history.stamps.ticks_per_ns);
   EXPECT_EQ(a.history.stamps.slack_ticks, b.history.stamps.slack_ticks);
   EXPECT_EQ(a.history.serialised, b.history.serialised);
+  EXPECT_EQ(std::tie(a.history.continues, a.history.goes_on, a.history.unreceived_known,
+                     a.history.unreceived),
+            std::tie(b.history.continues, b.history.goes_on, b.history.unreceived_known,
+                     b.history.unreceived));
   ASSERT_EQ(a.judgement.findings.size(), b.judgement.findings.size());
   for (std::size_t i = 0; i < a.judgement.findings.size(); ++i) {
     const Finding &left = a.judgement.findings[i], &right = b.judgement.findings[i];
@@ -115,6 +119,26 @@ TEST_F(Bundle, ComesBackAsWritten) {
   write_bundle(path_, content);
   expect_same(content, load_bundle(path_));
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1) << "no temporary folder is left";
+}
+
+TEST_F(Bundle, ARoundOfASoakKnowsWhatEarlierOnesLeft) {
+  BundleContent content = sample::failure();
+  content.history.continues = content.history.goes_on = true;
+  content.history.unreceived = {{.producer = 0, .sequence = 7, .accepted = true},
+                                {.producer = 0, .sequence = (1ull << 54) - 1},
+                                {.producer = 255, .sequence = 1}};
+  write_bundle(path_, content);
+  expect_same(content, load_bundle(path_));
+}
+
+TEST_F(Bundle, OfTooMuchThatEarlierRoundsLeftItIsSaid) {
+  BundleContent content = sample::failure();
+  content.history.continues = true;
+  for (std::uint64_t i = 0; i < 5000; ++i) content.history.unreceived.push_back({.sequence = i});
+  write_bundle(path_, content);
+  const History read = load_bundle(path_).history;
+  EXPECT_EQ(read.unreceived.size(), 4096u);
+  EXPECT_FALSE(read.unreceived_known);
 }
 
 TEST_F(Bundle, IsPrivate) {
