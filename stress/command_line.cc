@@ -176,6 +176,12 @@ void Parser::add_run() {
       ->group("Budget");
   setting(run_, "out", "DIR", "where bundles go [ipctorture-out/<run>/, and latest]", "Output");
   setting(run_, "junit", "FILE", "also write JUnit XML", "Output");
+  run_->add_option("--export", parsed_.selection.export_file,
+                   "write the history of one scenario, for recheck --contract; -: standard output")
+      ->type_name("FILE")
+      ->excludes("--bench")
+      ->excludes("--dry-run")
+      ->group("Output");
   toggle(run_, "json", "JSON lines instead of text", "Output");
   toggle(run_, "quiet", "no progress", "Output");
 }

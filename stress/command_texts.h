@@ -16,7 +16,7 @@ inline constexpr const char* program_footer =
     "\n"
     "`ipctorture VERB --help` says more. Most flags may also be given as IPCTORTURE_FLAG in the\n"
     "environment or in ./ipctorture.toml (time = \"30s\"); flags come first. Not so --config,\n"
-    "--dry-run, --bench, --faulty, --canary and --clean: those are meant for one call.\n"
+    "--dry-run, --bench, --export, --faulty, --canary and --clean: those are meant for one call.\n"
     "\n"
     "Exit codes: 0 pass, 1 violation, 2 inconclusive, 3 the harness failed, 4 nothing selected,\n"
     "64 usage, 69 unsupported here, 130/143 interrupted. Of several the gravest: 1, 3, 130/143, "
@@ -31,6 +31,7 @@ inline constexpr const char* run_footer =
     "  ipctorture run pipe --runs 100 --seed g1:c0ffee --launch exec\n"
     "  ipctorture run shm_ring --soak --time 1h\n"
     "  ipctorture run --runs 1000 --seed g1:c0ffee --shard 2/5 --out shard-2\n"
+    "  ipctorture run shm_ring --runs 1 --export history.txt\n"
     "\n"
     "A first case of each transport waits for its progress bound, so a run takes some seconds\n"
     "even with less time. While it runs, the key t or SIGUSR1 shows what every worker does.";

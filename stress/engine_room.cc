@@ -116,13 +116,15 @@ void SignalWatch::end_if_overdue() const {
 
 unsigned default_jobs() { return std::clamp(std::thread::hardware_concurrency(), 2u, 16u); }
 
-EngineRoom::EngineRoom(unsigned engines)
+EngineRoom::EngineRoom(unsigned engines, Stamps stamps)
     : cleaned_(clean_dead_runs(run_base_directory(), &directory_)), stamps_(measure_stamps()) {
   for (unsigned i = 0; i < engines; ++i) {
-    engines_.push_back(std::make_unique<Engine>(EngineOptions{.run_directory = directory_.path(),
-                                                              .worker_program = "/proc/self/exe",
-                                                              .stamps = stamps_,
-                                                              .interrupted = &interrupted_}));
+    engines_.push_back(
+        std::make_unique<Engine>(EngineOptions{.run_directory = directory_.path(),
+                                               .worker_program = "/proc/self/exe",
+                                               .stamps = stamps_,
+                                               .always_fenced = stamps == Stamps::always_fenced,
+                                               .interrupted = &interrupted_}));
   }
   watch_ = std::make_unique<SignalWatch>(
       &interrupted_,

@@ -57,9 +57,10 @@ unsigned default_jobs();
 
 class EngineRoom {
  public:
+  enum class Stamps : std::uint8_t { fenced_where_needed, always_fenced };
   // Removes what dead runs left, makes the run's directory, measures the clock, starts `engines`.
   // Throws std::system_error or std::runtime_error.
-  explicit EngineRoom(unsigned engines);
+  explicit EngineRoom(unsigned engines, Stamps stamps = Stamps::fenced_where_needed);
   ~EngineRoom();
   EngineRoom(const EngineRoom&) = delete;
   EngineRoom& operator=(const EngineRoom&) = delete;

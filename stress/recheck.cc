@@ -1,18 +1,15 @@
 // `ipctorture recheck BUNDLE`: judges the history of a bundle again, without running anything:
 // after a change of the checkers, or on a machine that cannot run the transport.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
-#include "harness/base/descriptor.h"
 #include "harness/check/check.h"
 #include "harness/report/bundle.h"
 #include "harness/report/json_lines.h"
 #include "harness/report/table.h"
+#include "stress/export_file.h"
 #include "stress/export_history.h"
 #include "stress/selection.h"
 #include "stress/terminal.h"
@@ -85,20 +82,14 @@ Judgement judged(const std::string& path, const BundleContent& bundle, const Con
 
 void export_to(const std::string& file, const std::string& path, const History& history,
                const Contract& contract) {
+  ExportFile out(file);
   std::string text;
   try {
     text = exported_history(history, contract);
   } catch (const std::runtime_error& error) {
     throw UsageError(path + ": " + error.what());
   }
-  const Descriptor out(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  std::size_t done = 0;
-  while (out.valid() && done < text.size()) {
-    const ssize_t count = ::write(out.get(), text.data() + done, text.size() - done);
-    if (count < 0 && errno != EINTR) break;
-    if (count > 0) done += static_cast<std::size_t>(count);
-  }
-  if (!out.valid() || done < text.size()) throw UsageError(file + ": cannot be written");
+  out.write(text);
 }
 
 }  // namespace

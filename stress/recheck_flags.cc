@@ -19,7 +19,8 @@ void add_recheck_flags(CLI::App& verb, RecheckRequest& request) {
   verb.add_option("--plot", request.plot, "of --bench: a picture of times over lengths")
       ->type_name("FILE.svg")
       ->group(group);
-  verb.add_option("--export", request.export_file, "write the bundle's history as a plain one")
+  verb.add_option("--export", request.export_file,
+                  "write the bundle's history as a plain one; -: standard output")
       ->type_name("FILE")
       ->group(group);
   verb.footer(

@@ -25,6 +25,7 @@
 #include "stress/hand_over.h"
 #include "stress/known_check.h"
 #include "stress/machine_load.h"
+#include "stress/run_export.h"
 #include "stress/run_output.h"
 #include "stress/run_plan.h"
 #include "stress/soak.h"
@@ -45,8 +46,10 @@ constexpr unsigned jobs_max = 64;
 class Run {
  public:
   // `controlled_ns`: of the plan's time, for each transport.
-  Run(CampaignPlan plan, std::int64_t controlled_ns, unsigned jobs, const Settings& settings)
+  Run(CampaignPlan plan, std::int64_t controlled_ns, unsigned jobs, const Settings& settings,
+      RunExport& history)
       : settings_(settings),
+        history_(history),
         terminal_(this_terminal(settings)),
         json_(settings.on("json")),
         output_(settings.text_or("out", "")),
@@ -59,7 +62,9 @@ class Run {
         too_little_(too_little(plan, controlled_ns)),
         progress_(terminal_.progress, terminal_.progress_width, print_note),
         room_(jobs + std::min<unsigned>(patient_engines_max,
-                                        static_cast<unsigned>(plan.transports.size()))),
+                                        static_cast<unsigned>(plan.transports.size())),
+              history.wanted() ? EngineRoom::Stamps::always_fenced
+                               : EngineRoom::Stamps::fenced_where_needed),
         control_(output_.path(), {plan.seed, jobs, plan.shard}, known_file(settings),
                  room_.interrupted_flag()),
         campaign_(without(std::move(plan), controlled_ns), monotonic_now()) {}
@@ -141,6 +146,7 @@ class Run {
     result.traffic = ran.traffic;
     result.interrupted = ran.history.has(Fact::interrupted);
     sample_latency(ran.history, &result.latency);
+    history_.take(ran);
     write_bundles(one, ran, &result);
     return result;
   }
@@ -309,8 +315,9 @@ class Run {
     CampaignTally tally = campaign_.tally(
         loaded ? Campaign::Machine::loaded : Campaign::Machine::idle, monotonic_now());
     settle_known(&tally);
-    const ExitCode code = graver(campaign_.exit_code(tally), room_.exit_code());
+    const ExitCode code = history_.write(graver(campaign_.exit_code(tally), room_.exit_code()));
     for (const TransportTally& one : tally.transports) record(json_transport(one));
+    record(history_.as_json_line(terminal_.results.program));
     record(json_end(tally, static_cast<int>(code)));
     if (loaded) {
       print_note(
@@ -323,6 +330,7 @@ class Run {
                    verdict_details(tally, terminal_.results));
     }
     if (const auto junit = settings_.find("junit")) write_junit_file(junit->text, tally);
+    if (!json_) print_result(history_.last_words(terminal_.results.program));
     return code;
   }
 
@@ -333,6 +341,7 @@ class Run {
   }
 
   const Settings& settings_;
+  RunExport& history_;
   const Terminal terminal_;
   const bool json_;
   RunOutput output_;
@@ -365,6 +374,8 @@ ExitCode run_campaign(const Settings& settings, const Selection& selection) {
     print_note("ipctorture: nothing selected; `ipctorture list` shows the transports\n");
     return ExitCode::nothing_selected;
   }
+  RunExport history(selection.export_file);
+  history.settle(plan, settings.find("seed") ? RunExport::Seed::given : RunExport::Seed::may_draw);
   if (selection.dry_run) {
     print_dry_run(plan, jobs);
     return ExitCode::pass;
@@ -378,7 +389,7 @@ ExitCode run_campaign(const Settings& settings, const Selection& selection) {
                     "alone schedules (--control 0 asks for that)\n",
                     explorer_path()));
   }
-  return Run(std::move(plan), controlled, jobs, settings).go();
+  return Run(std::move(plan), controlled, jobs, settings, history).go();
 }
 
 }  // namespace ipctorture

@@ -21,8 +21,9 @@ struct Selection {
   bool canary = false;
   bool dry_run = false;
   bool bench = false;
-  std::string transport;   // of score: what is a pass on it worth?
-  bool contracts = false;  // of list: those of plain histories instead
+  std::string export_file;  // of run: where the history of its one scenario goes as a plain one
+  std::string transport;    // of score: what is a pass on it worth?
+  bool contracts = false;   // of list: those of plain histories instead
 };
 
 // Of recheck: one bundle, or the files of one plain history.

@@ -72,7 +72,7 @@ class Engine::Implementation {
     }
     CrewJob job{.scenario = scenario,
                 .stamp_source = options_.stamps.source,
-                .serialised = needs_serialised_stamps(scenario),
+                .serialised = options_.always_fenced || needs_serialised_stamps(scenario),
                 .journal_records = journal_records(scenario, options_.journal_records),
                 .stays = soak != nullptr};
     if (soak != nullptr) job.journal_records = soak->records / scenario.lanes();

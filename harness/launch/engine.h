@@ -26,6 +26,7 @@ struct EngineOptions {
   std::uint64_t journal_records =
       1u << 16;  // per lane at the least; scenarios ask for more by themselves
   StampProperties stamps;
+  bool always_fenced = false;  // stamps; otherwise only where a scenario's verdict needs it
   const std::atomic<bool>* interrupted = nullptr;  // polled; true ends the scenario early
   // How long create() and destroy() of a transport, which run in this process, may take.
   std::int64_t transport_patience_ns = 30'000'000'000;
