@@ -46,25 +46,57 @@ Charge swapped(const Subject& subject, const ChannelIndex& channel,
 }
 
 // One producer, several consumers: backwards over its messages with the earliest completed receive.
-void judge_per_producer(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
-  for (unsigned p = 0; p < channel.producers.size(); ++p) {
-    const auto& messages = channel.producers[p].messages;
-    std::vector<std::pair<Stamp, std::uint64_t>> earliest(channel.consumers.size(),
-                                                          {Timeline::never, 0});
-    for (std::uint64_t offset = messages.size(); offset-- > 0;) {
+class ProducerSweep {
+ public:
+  ProducerSweep(const Subject& subject, const ChannelIndex& channel, unsigned producer)
+      : subject_(subject),
+        channel_(channel),
+        producer_(producer),
+        left_(channel.producers[producer].messages.size()),
+        earliest_(channel.consumers.size(), {Timeline::never, 0}) {}
+
+  bool done() const { return left_ == 0; }
+  // Goes on for so many messages; false when a charge ended it.
+  bool go_on(std::uint64_t count, Finding& finding) {
+    const auto& messages = channel_.producers[producer_].messages;
+    for (const std::uint64_t end = left_ - std::min(left_, count); left_ > end;) {
+      const std::uint64_t offset = --left_;
       const SentMessage& m = messages[offset];
       if (!m.has(SentMessage::delivered)) continue;
-      const Record& received = channel.received_record(m);
-      for (std::size_t c = 0; c < earliest.size(); ++c) {
-        const auto& [returned, later] = earliest[c];
-        if (c == m.consumer || !subject.time.before(returned, received.invoked)) continue;
+      const Record& received = channel_.received_record(m);
+      for (std::size_t c = 0; c < earliest_.size(); ++c) {
+        const auto& [returned, later] = earliest_[c];
+        if (c == m.consumer || !subject_.time.before(returned, received.invoked)) continue;
         charge(finding, Verdict::violation,
-               swapped(subject, channel, {received.invoked, p, offset}, p, later,
+               swapped(subject_, channel_, {received.invoked, producer_, offset}, producer_, later,
                        "which was sent later"));
-        return;
+        return false;
       }
-      auto& [returned, of] = earliest[m.consumer];
+      auto& [returned, of] = earliest_[m.consumer];
       if (received.returned < returned) returned = received.returned, of = offset;
+    }
+    return true;
+  }
+
+ private:
+  const Subject& subject_;
+  const ChannelIndex& channel_;
+  const unsigned producer_;
+  std::uint64_t left_;
+  std::vector<std::pair<Stamp, std::uint64_t>> earliest_;  // [consumer]: returned, offset
+};
+
+// The producers take turns: what was sent at about one time was mostly received at about one time,
+// so the records of these receives are read from memory once, not once for each producer.
+void judge_per_producer(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
+  constexpr std::uint64_t turn = 512;  // messages
+  std::vector<ProducerSweep> sweeps;
+  for (unsigned p = 0; p < channel.producers.size(); ++p) sweeps.emplace_back(subject, channel, p);
+  for (bool any = true; any;) {
+    any = false;
+    for (ProducerSweep& sweep : sweeps) {
+      if (!sweep.go_on(turn, finding)) return;
+      any |= !sweep.done();
     }
   }
 }

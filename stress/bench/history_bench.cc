@@ -10,10 +10,12 @@
 
 #include "harness/base/clock.h"
 #include "harness/base/descriptor.h"
+#include "harness/check/oracles.h"
 #include "harness/linear/text.h"
 #include "stress/bench/figure.h"
 #include "stress/bench/history_plot.h"
 #include "stress/bench/long_history.h"
+#include "stress/bench/long_run.h"
 #include "stress/bench/peak_memory.h"
 #include "stress/terminal.h"
 
@@ -37,6 +39,21 @@ double seconds_of(unsigned runs, const std::function<void()>& work) {
 
 unsigned runs_for(std::uint32_t operations) { return operations > million ? 3 : 11; }
 
+// The test of form, the index, and of the oracles three.
+Verdict three_promises(const CheckInput& input) {
+  if (!history_faults(input.history).empty()) return Verdict::violation;
+  const Subject subject(input);
+  Verdict worst = Verdict::pass;
+  for (const auto oracle : {check_integrity, check_delivery, check_order}) {
+    worst = worse(worst, oracle(subject).verdict);
+  }
+  return worst;
+}
+
+void refuse_wrong(Verdict verdict) {
+  if (verdict != Verdict::pass) throw std::logic_error("a right run is not called right");
+}
+
 class HistoryBench {
  public:
   explicit HistoryBench(const Settings& settings)
@@ -49,11 +66,13 @@ class HistoryBench {
     for (const Contract contract : linear::all_contracts) {
       if (contract != Contract::fifo) judge_other(contract);
     }
+    for (const unsigned peers : {1u, 4u}) judge_runs(peers);
     if (!json_) print_result(figure_table(figures_, terminal_.results));
   }
 
   std::string plot() const {
-    return plot_svg("seconds to judge or read a history, one core", {complete_, troubled_, text_});
+    return plot_svg("seconds to judge or read a history, one core",
+                    {complete_, troubled_, text_, run_});
   }
 
  private:
@@ -64,6 +83,9 @@ class HistoryBench {
     const auto troubled = make_long_history({.operations = operations, .troubled = true});
     const double slow = judged(troubled, Contract::fifo);
     troubled_.points.push_back({double(operations), slow});
+    run_.points.push_back(
+        {double(operations),
+         judge_run(make_long_run({.producers = 4, .consumers = 4, .messages = operations / 2}))});
     const double reading = read(complete);
     text_.points.push_back({double(operations), reading});
     if (operations != million) return;
@@ -85,6 +107,34 @@ class HistoryBench {
     const double asked = contract == Contract::per_producer ? 50e6 : 10e6;
     add({fmt::format("{}, 1 M operations", to_string(contract)), "/s", Asked::at_least, asked,
          events / seconds, fmt::format("{:.3f} s", seconds)});
+  }
+
+  // As the engine leaves it, by our own oracles. Answers the seconds of three of them.
+  double judge_run(const RunOfMany& run) const {
+    ipctorture::Contract contract = run.contract;
+    contract.ordering = Ordering::per_producer;
+    return seconds_of(runs_for(static_cast<std::uint32_t>(run.operations)),
+                      [&] { refuse_wrong(three_promises({run.history, contract, run.scenario})); });
+  }
+
+  void judge_runs(unsigned peers) {
+    const RunOfMany run = make_long_run({.producers = peers, .consumers = peers});
+    const auto operations = static_cast<double>(run.operations);
+    const double events = 2 * operations;
+    forget_peak();
+    const double before = peak_bytes();
+    const double seconds = judge_run(run);
+    const double bytes = peak_bytes() - before + sizeof(Record) * operations;
+    const std::string of = fmt::format("1 M messages of a run, {0}x{0}: ", peers);
+    add({of + "three promises", "/s", Asked::at_least, 50e6, events / seconds,
+         fmt::format("integrity, delivery, per-producer order: {:.0f} M operations in {:.3f} s",
+                     operations * 1e-6, seconds)});
+    add({of + "memory an event", "B", Asked::at_most, 64, bytes / events,
+         "resident, half of its record included"});
+    const double all = seconds_of(
+        11, [&] { refuse_wrong(check({run.history, run.contract, run.scenario}).verdict()); });
+    add({of + "all promises", "/s", Asked::at_least, 10e6, events / all,
+         fmt::format("total order, exact answers, fairness ...: {:.3f} s", all)});
   }
 
   double judged(const linear::History& history, Contract contract) const {
@@ -135,7 +185,7 @@ class HistoryBench {
   bool json_;
   std::vector<Figure> figures_;
   Curve complete_{"fifo, complete", {}}, troubled_{"fifo, empty and unknown", {}},
-      text_{"reading the text form", {}};
+      text_{"reading the text form", {}}, run_{"a run of ours, three promises", {}};
   double text_bytes_ = 0;
 };
 
