@@ -34,6 +34,9 @@ Scenario generate_soak(std::uint64_t seed, std::string_view transport, const Con
   Scenario s = generate(seed, transport, contract, options);
   if (s.workload == Workload::request_reply) s.workload = Workload::stream;
   s.window = 1;
+  // Successors of the dead may be more than may take part at a time.
+  s.producers = std::min(s.producers, contract.producers_max);
+  s.consumers = std::min(s.consumers, contract.consumers_max);
   for (std::uint32_t i = 0; i < s.size_count; ++i) s.sizes[i] = std::max(s.sizes[i], named_bytes);
   for (Noise* noise : {&s.producer_noise, &s.consumer_noise}) {
     noise->sleep_permille = noise->sleep_max_us = 0;

@@ -157,6 +157,24 @@ TEST(Generate, SmallBudgetsGiveShortScenarios) {
   }
 }
 
+TEST(Generate, SoaksSuitTheirContractAndNeverRest) {
+  unsigned bare = 0, seeds = 0;
+  for (const auto& [name, contract] : synthetic::contracts()) {
+    if (!soak_refusal(contract).empty()) continue;
+    for (std::uint64_t seed = 0; seed < 300; ++seed, ++seeds) {
+      const Scenario s = generate_soak(seed, name, contract, {});
+      EXPECT_EQ(scenario_faults(s, contract), std::vector<std::string>()) << name << " " << seed;
+      EXPECT_EQ(s, generate_soak(seed, name, contract, {})) << "from the seed alone";
+      EXPECT_EQ(planned_pause_ns(s), 0);
+      EXPECT_FALSE(s.faults.any());
+      EXPECT_GE(s.sizes[0], 8u);
+      bare += s.producers + s.consumers == 2 ? 1 : 0;
+    }
+  }
+  EXPECT_GT(bare, seeds / 4);
+  EXPECT_LT(bare, seeds * 3 / 4);
+}
+
 TEST(Generate, PatientIsSilentForLongerThanTheBound) {
   for (const auto& [name, contract] : synthetic::contracts()) {
     const Scenario s = generate_patient(3, name, contract, {});
