@@ -2,7 +2,7 @@
 
 # name:weight; the budget is shared by weight among those that can run. What ends early leaves its time to the ones
 # after it, so those that fill any time come last.
-weights=(run:16 score:10 score-asan:5 loaded:8 run-tsan:9 loaded-tsan:3 run-asan:10 loaded-asan:3 fuzz:16 explore:20)
+weights=(run:14 score:10 score-asan:5 loaded:8 run-tsan:9 loaded-tsan:3 run-asan:10 loaded-asan:3 soak:6 fuzz:14 explore:18)
 checks=(tidy gcc asan tsan histories clusterfuzzlite)
 
 targets() { ci/fuzz --no-build --list | cut -d ' ' -f 2 | sort -u; }
@@ -96,6 +96,10 @@ command_of() {
     run | loaded)
       mapfile -t arguments < <(selection)
       command=("$program" run "${arguments[@]}" --control 0 --json --quiet --out "$night/$1/bundles")
+      ;;
+    soak)
+      mapfile -t arguments < <(selection)
+      command=("$program" run "${arguments[@]}" --soak --json --quiet --out "$night/$1/bundles")
       ;;
     explore)
       mapfile -t arguments < <(selection)

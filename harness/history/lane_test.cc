@@ -14,6 +14,7 @@ namespace {
 TEST(LaneLayout, IsTheDocumentedOne) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"
+  EXPECT_EQ(offsetof(LaneHeader, stays), 20u);
   EXPECT_EQ(offsetof(LaneHeader, capacity), 24u);
   EXPECT_EQ(offsetof(LaneHeader, opened), 64u);
   EXPECT_EQ(offsetof(LaneHeader, head), 72u);
