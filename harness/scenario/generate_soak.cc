@@ -39,7 +39,8 @@ Scenario generate_soak(std::uint64_t seed, std::string_view transport, const Con
   s.consumers = std::min(s.consumers, contract.consumers_max);
   for (std::uint32_t i = 0; i < s.size_count; ++i) s.sizes[i] = std::max(s.sizes[i], named_bytes);
   for (Noise* noise : {&s.producer_noise, &s.consumer_noise}) {
-    noise->sleep_permille = noise->sleep_max_us = 0;
+    noise->sleep_permille = 0;
+    noise->sleep_max_us = 0;
   }
   s.starved_worker = s.burst = s.burst_pause_us = s.consumer_delay_us = 0;
   s.fill_first = s.handoff = false;
