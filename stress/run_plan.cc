@@ -32,7 +32,9 @@ void plan_soak(CampaignPlan* plan) {
   if (plan->runs > 0 || plan->only_case > 0 || plan->shard.count > 1) {
     throw UsageError("--soak: goes with --time, not with --runs, --case or --shard");
   }
-  plan->soak_ns = soak_share_ns(plan->time_ns);
+  const auto transports =
+      static_cast<std::int64_t>(std::max<std::size_t>(1, plan->transports.size()));
+  plan->soak_ns = soak_share_ns(plan->time_ns / transports) * transports;
 }
 
 std::string case_line(const Case& one) {
