@@ -188,6 +188,21 @@ void ChannelIndex::note(const Sighting& sighting) {
   }
 }
 
+Stamp ChannelIndex::first_attempt(unsigned producer, std::uint64_t offset) const {
+  // Attempts outside the window are not known.
+  if (offset == 0 && producers[producer].first > 0) return 0;
+  const auto records = history_->lanes[producers[producer].lane].records;
+  const Record& sent = sent_record(producer, offset);
+  Stamp first = sent.invoked;
+  for (std::uint64_t i = producers[producer].messages[offset].sent; i-- > 0;) {
+    const Record& r = records[i];
+    if (r.op() != Op::send || r.channel() != channel) continue;
+    if (((r.message ^ sent.message) & sequence_mask) != 0) break;
+    if (r.result() == Outcome::unknown) first = r.invoked;
+  }
+  return first;
+}
+
 EventRef ChannelIndex::sent_ref(unsigned producer, std::uint64_t offset) const {
   return {producers[producer].lane, producers[producer].messages[offset].sent};
 }

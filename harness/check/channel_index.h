@@ -93,8 +93,9 @@ enum class Anomaly : std::uint8_t {
   phantom,        // no such message was ever sent, or it was certainly refused
   duplicate,
   inversion,  // this consumer had received a later one of the same producer (and priority)
+  premature,  // it was received before any send of it began that may have been accepted
 };
-inline constexpr unsigned anomaly_count = 8;
+inline constexpr unsigned anomaly_count = 9;
 
 struct Sighting {
   Anomaly anomaly{};
@@ -174,6 +175,9 @@ class ChannelIndex {
   Match count_in_class(const Record& receive, LookalikeCounts& counts);
   unsigned candidates(const Record& receive, unsigned* only) const;
   bool countable_in_order(unsigned producer) const;
+
+  // When the first send of it began that may have been accepted.
+  Stamp first_attempt(unsigned producer, std::uint64_t offset) const;
 
   const History* history_;
   Ordering ordering_;

@@ -27,8 +27,13 @@ class ConsumerPass {
         values_(index.delivery_ == Delivery::latest_value),
         track_order_(index.ordering_ != Ordering::none && !values_),
         track_seen_(!index.shared && !values_),
+        by_time_(index.history_->serialised),
+        slack_(index.history_->stamps.slack_ticks),
         newest_(index.producers.size() * (by_priority_ ? priorities_max : 1)),
         seen_(track_seen_ ? index.producers.size() : 0) {
+    for (const ProducerSide& p : index.producers) {
+      sends_.push_back(p.present ? index.history_->lanes[p.lane].records.data() : nullptr);
+    }
     for (std::size_t p = 0; p < seen_.size(); ++p) {
       seen_[p].assign(index.producers[p].messages.size() / 64 + 1, 0);
     }
@@ -96,7 +101,10 @@ class ConsumerPass {
     if (!m.has(SentMessage::accepted | SentMessage::uncertain)) [[unlikely]] {
       return report(Anomaly::phantom, i, match);
     }
-    compare(i, r, m, match);
+    const Record& sent = sends_[match.producer][m.sent];
+    if (by_time_ && r.returned + slack_ < sent.invoked) [[unlikely]]
+      look_at_attempts(i, r, match);
+    compare(i, r, sent, m, match);
     bool again = false;
     if (index_.shared) {
       again = m.has(SentMessage::delivered);
@@ -125,8 +133,14 @@ class ConsumerPass {
     report(torn ? Anomaly::torn : Anomaly::foreign, i);
   }
 
+  void look_at_attempts(std::size_t i, const Record& r, const Match& match) {
+    const Stamp began = index_.first_attempt(match.producer, match.offset);
+    if (r.returned + slack_ < began) report(Anomaly::premature, i, match);
+  }
+
   // Is it what was sent? An attempt of unknown fate may have had another size than a later one.
-  void compare(std::size_t i, const Record& r, const SentMessage& m, const Match& match) {
+  void compare(std::size_t i, const Record& r, const Record& sent, SentMessage& m,
+               const Match& match) {
     constexpr std::uint8_t both = SentMessage::accepted | SentMessage::uncertain;
     const bool certain = (m.flags & both) != both;
     if (r.size != m.size && certain) [[unlikely]]
@@ -137,7 +151,12 @@ class ConsumerPass {
       side_.saw_mark |= m.kind == static_cast<std::uint8_t>(MessageKind::mark);
     }
     if (by_priority_ && r.detail >> 8 != m.priority && certain) [[unlikely]] {
-      report(Anomaly::reprioritised, i, match);
+      // A send that was answered unknown has its error where else the priority stands.
+      if (sent.result() == Outcome::unknown && !sent.open()) {
+        m.priority = static_cast<std::uint8_t>(r.detail >> 8);
+      } else {
+        report(Anomaly::reprioritised, i, match);
+      }
     }
   }
 
@@ -203,6 +222,9 @@ class ConsumerPass {
   const bool values_;
   const bool track_order_;
   const bool track_seen_;
+  const bool by_time_;
+  const Stamp slack_;
+  std::vector<const Record*> sends_;              // [producer] its lane's records
   std::vector<Newest> newest_;                    // [producer (and priority)]
   std::vector<std::vector<std::uint64_t>> seen_;  // [producer], a bit per message
 };

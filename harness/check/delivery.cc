@@ -2,10 +2,11 @@
 // exactly once nothing is lost (loss.cc, broadcast_loss.cc).
 //
 // Sound always for phantoms and duplicates: a send answered full, timed out, closed, too large or
-// error says that nothing happened; one of unknown fate may arrive once. A value that was refused
-// and sent again is no second one; that it was seen before the attempt that was accepted shows all
-// the same, where stamps order lanes. Messages below 8 bytes that cannot be told apart are counted
-// per class, so a duplicate shows as one more than was sent.
+// error says that nothing happened; one of unknown fate may arrive once. A message that was refused
+// and sent again is no second one; that it was received before the attempt that was accepted shows
+// all the same, where stamps order lanes, and so does one that was received before it was sent.
+// Messages below 8 bytes that cannot be told apart are counted per class, so a duplicate shows as
+// one more than was sent.
 #include <fmt/format.h>
 
 #include "harness/check/earlier.h"
@@ -53,37 +54,25 @@ Charge phantom(const Subject& subject, const ChannelIndex& channel, const Sighti
           .witness = {channel.sent_ref(s.producer, s.offset), s.receive}};
 }
 
-// Latest value: of a message whose first attempts were refused, received before the one began that
-// was accepted.
-void judge_refused_values(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
-  if (!subject.time.orders_lanes()) return;
-  for (const ConsumerSide& side : channel.consumers) {
-    if (!side.present) continue;
-    const auto records = subject.history.lanes[side.lane].records;
-    for (std::uint64_t i = 0; i < records.size(); ++i) {
-      const Record& r = records[i];
-      const bool took = r.op() == Op::receive && r.result() == Outcome::ok;
-      if (!took || r.channel() != channel.channel) continue;
-      const Match m = channel.match(r);
-      if (m.how != Match::How::identified) continue;
-      const ProducerSide& producer = channel.producers[m.producer];
-      if (m.offset == 0 && producer.first > 0) continue;  // attempts may be outside the window
-      const SentMessage& sent = producer.messages[m.offset];
-      const bool sent_again = sent.has(SentMessage::refused) && sent.has(SentMessage::accepted);
-      if (!sent_again || sent.has(SentMessage::uncertain)) continue;
-      if (!subject.time.before(r.returned, channel.sent_record(m.producer, m.offset).invoked)) {
-        continue;
-      }
-      return charge(finding, Verdict::violation,
-                    {.symptom = "refused but delivered",
-                     .what = fmt::format("{} received {} before the send began that was accepted; "
-                                         "until then it had been refused",
-                                         subject.lane(side.lane),
-                                         subject.message(channel, m.producer, m.offset)),
-                     .legal = "a refused message is never delivered",
-                     .witness = {{side.lane, i}, channel.sent_ref(m.producer, m.offset)}});
-    }
+// What was received before it can have been accepted: an attempt that was refused did it, or
+// nobody.
+Charge premature(const Subject& subject, const ChannelIndex& channel, const Sighting& s) {
+  const std::string who = subject.lane(s.receive.lane);
+  const std::string message = subject.message(channel, s.producer, s.offset);
+  const std::string more = and_more(channel.count(Anomaly::premature));
+  const std::vector<EventRef> witness{s.receive, channel.sent_ref(s.producer, s.offset)};
+  if (channel.producers[s.producer].messages[s.offset].has(SentMessage::refused)) {
+    return {.symptom = "refused but delivered",
+            .what = fmt::format("{} received {} before the send began that was accepted; until "
+                                "then it had been refused{}",
+                                who, message, more),
+            .legal = "a refused message is never delivered",
+            .witness = witness};
   }
+  return {.symptom = "phantom",
+          .what = fmt::format("{} received {} before its send began{}", who, message, more),
+          .legal = "only messages that were sent, each once",
+          .witness = witness};
 }
 
 // Messages that were still on their way when their producer had closed: the newest ones of each.
@@ -136,8 +125,8 @@ Finding check_delivery(const Subject& subject) {
                                   channel.lookalikes_extra),
               .legal = "each message once"});
     }
-    if (contract.delivery == Delivery::latest_value) {
-      judge_refused_values(subject, channel, finding);
+    if (const Sighting* s = channel.first(Anomaly::premature)) {
+      charge(finding, Verdict::violation, premature(subject, channel, *s));
     }
     if (may_lose) continue;
     if (channel.channel == 0) judge_left_over(subject, channel, finding);

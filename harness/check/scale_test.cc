@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::uint64_t messages = 1'000'000;
 
-HistoryBuilder stream() {
+// Each message waits for so long.
+HistoryBuilder stream(Stamp wait = 0) {
   HistoryBuilder b(1, 1);
   b.records(0).reserve(messages + 2);
   b.records(1).reserve(messages + 2);
@@ -18,10 +19,11 @@ HistoryBuilder stream() {
   for (std::uint64_t i = 0; i < messages; ++i) {
     const Stamp at = 100 * (i + 1);
     b.send(0, i, at, at + 10);
-    b.receive(0, 0, i, at + 20, at + 30);
+    b.receive(0, 0, i, at + wait + 20, at + wait + 30);
   }
-  b.close(0, 100 * messages + 200, 100 * messages + 210);
-  b.nothing(0, Outcome::closed, 100 * messages + 300, 100 * messages + 310, DeadlineMode::never);
+  const Stamp end = 100 * messages + wait;
+  b.close(0, end + 200, end + 210);
+  b.nothing(0, Outcome::closed, end + 300, end + 310, DeadlineMode::never);
   return b;
 }
 
@@ -42,7 +44,7 @@ TEST(Scale, FindsTheOneThatIsLost) {
 }
 
 TEST(Scale, FindsTheTwoThatAreSwapped) {
-  HistoryBuilder b = stream();
+  HistoryBuilder b = stream(1000);
   auto& received = b.records(b.consumer(0));
   std::swap(received[500'000].message, received[500'001].message);
   EXPECT_EQ(b.judge(Promise::order).symptom, "reordered");
