@@ -138,7 +138,7 @@ class ConsumerLoss {
     EventRef proof{};
     if (!side_.closed.empty()) {
       proof = {side_.lane, side_.closed.back()};
-      until = subject_.record(proof).invoked;
+      until = subject_.closed_says(subject_.record(proof));
     }
     const auto rows = quiet_rows(subject_, channel_, side_, subject_.bound());
     const bool by_closed = until > 0;

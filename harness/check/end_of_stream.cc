@@ -108,10 +108,7 @@ class StreamEnd {
   }
 
   void judge_outstanding(const ConsumerSide& side, EventRef closed, Finding& finding) {
-    const bool certain = competing_ && channel_.outstanding > 0 && channel_.unknown_receives == 0 &&
-                         subject_.time.cut_short().empty() &&
-                         subject_.contract.delivery == Delivery::exactly_once &&
-                         subject_.contract.when_full != WhenFull::drops_newest;
+    const bool certain = competing_ && channel_.outstanding > 0 && subject_.stays(channel_);
     if (!certain) return;
     for (unsigned p = 0; p < channel_.producers.size(); ++p) {
       const auto& messages = channel_.producers[p].messages;

@@ -1,14 +1,16 @@
 // Exact answers: `empty` only when there is no message, `full` only when there is no room, at some
 // moment of the operation.
 //
-// Empty is false when some message had been accepted before the receive began and was still there
-// when it returned: its own receive, by whomever, began later (or never). `full` is false when even
-// the most that can have been in the channel at any moment of the send (sends begun before it
-// returned, less receives ended before it began) is less than its capacity. Both are sound for
-// every linearizable queue, and only claimed where stamps order lanes; a consumer's own later
-// receive needs no stamps. A message that was never received counts only when no death and no
-// receive of unknown fate can have taken it. For channels where each message goes to whichever
-// consumer comes first.
+// Empty is false when at every moment of the receive some message was surely there: accepted, and
+// its own receive, by whomever, had not begun (or never did). That is all a history can show
+// against it, where no message and no receive is of unknown fate (harness/linear/queue.h, c).
+// `full` is false when at no moment of the send as many can have been in the channel as there is
+// room for (sends begun until then, less receives ended before). Both are sound for every
+// linearizable queue, and only claimed where stamps order lanes; a consumer's own later receive
+// needs no stamps. What full answers and accepted sends of several moments show only together is
+// not looked for. A message that was never received counts only when no death and no receive of
+// unknown fate can have taken it. Where a message is bound to a consumer, only that one's empties
+// are false, for messages that it received itself; what full means is not judged then.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -48,37 +50,108 @@ std::vector<Answer> answers(const Subject& subject, const ChannelIndex& channel,
   return found;
 }
 
+// A message was there from the return of its send until its receive began.
+struct There {
+  Stamp until = 0;  // 0: nothing
+  unsigned producer = 0;
+  std::uint64_t offset = 0;
+};
+
+// Walks over the runs of moments at which some message was there, one handing over to the next.
+class Presence {
+ public:
+  // Of all messages, or of those that one consumer received. `certain`: what nobody received stays.
+  Presence(const Subject& subject, const ChannelIndex& channel, bool certain, int only)
+      : time_(subject.time),
+        channel_(channel),
+        certain_(certain),
+        only_(only),
+        sends_(channel, SendEdge::returned),
+        by_consumer_(channel.consumers.size()) {}
+
+  // What was there to the end of the answer, if at each of its moments something was; else null.
+  // Answers in the order of their invocations. Over all of them one walk over the sends.
+  const There* throughout(const Answer& empty) {
+    for (; !sends_.done(); sends_.next()) {
+      if (const There* there = covers(empty)) return there;
+      const auto& item = sends_.item();
+      const bool hands_over = time_.before(item.returned, furthest_.until);
+      if (!hands_over && !time_.before(item.returned, empty.invoked)) return nullptr;
+      const There there = until(item);
+      if (there.until == 0) continue;
+      if (!hands_over) {
+        from_ = item.returned;
+        furthest_ = {};
+        ++run_;
+      }
+      if (there.until > furthest_.until) furthest_ = there;
+      if (!item.message->has(SentMessage::delivered)) continue;
+      auto& [run, last] = by_consumer_[item.message->consumer];
+      if (run != run_ || there.until > last.until) last = there;
+      run = run_;
+    }
+    return covers(empty);
+  }
+
+ private:
+  There until(const SendOrder::Item& item) const {
+    if (!item.message->has(SentMessage::delivered)) {
+      return certain_ && only_ < 0 ? There{Timeline::never, item.producer, item.offset} : There{};
+    }
+    if (only_ >= 0 && item.message->consumer != only_) return {};
+    return {channel_.received_record(*item.message).invoked, item.producer, item.offset};
+  }
+  // In the consumer's own lane the order of its operations tells more than the stamps.
+  const There* covers(const Answer& empty) const {
+    if (run_ == 0 || !time_.before(from_, empty.invoked)) return nullptr;
+    if (time_.before(empty.returned, furthest_.until)) return &furthest_;
+    const auto& [run, own] = by_consumer_[empty.consumer];
+    return run == run_ && own.until >= empty.returned ? &own : nullptr;
+  }
+
+  const Timeline& time_;
+  const ChannelIndex& channel_;
+  const bool certain_;
+  const int only_;
+  SendOrder sends_;
+  std::uint64_t run_ = 0;  // 0: none yet
+  Stamp from_ = 0;
+  There furthest_;
+  std::vector<std::pair<std::uint64_t, There>> by_consumer_;  // the run, and its last message
+};
+
+Charge false_empty(const Subject& subject, const ChannelIndex& channel, const Answer& empty,
+                   const There& there) {
+  const SentMessage& m = channel.producers[there.producer].messages[there.offset];
+  const EventRef sent = channel.sent_ref(there.producer, there.offset);
+  const bool alone = subject.time.before(channel.record(sent).returned, empty.invoked);
+  const std::string message = subject.message(channel, there.producer, there.offset);
+  Charge c{.symptom = "false empty",
+           .what = fmt::format("{} was answered empty while {}{} was there",
+                               subject.lane(empty.ref.lane),
+                               alone ? "" : "at every moment some message, at last ", message),
+           .legal = "the message",
+           .witness = {sent, empty.ref}};
+  if (m.has(SentMessage::delivered)) c.witness.push_back(channel.received_ref(m));
+  return c;
+}
+
 void judge_empty(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
   const std::vector<Answer> empties = answers(subject, channel, Op::receive, Outcome::empty);
-  const std::size_t nobody = channel.consumers.size();
-  const bool certain = channel.unknown_receives == 0 && subject.time.cut_short().empty() &&
-                       subject.contract.delivery == Delivery::exactly_once &&
-                       subject.contract.when_full != WhenFull::drops_newest;
-  SendOrder sends(channel, SendEdge::returned);
-  LatestReceive latest(nobody);
-  for (const Answer& empty : empties) {
-    for (; !sends.done() && subject.time.before(sends.item().returned, empty.invoked);
-         sends.next()) {
-      const auto& item = sends.item();
-      if (item.message->has(SentMessage::delivered)) {
-        latest.enter(item.message->consumer,
-                     {channel.received_record(*item.message).invoked, item.producer, item.offset});
-      } else if (certain) {
-        latest.enter(nobody, {Timeline::never, item.producer, item.offset});
+  const bool certain = subject.stays(channel);
+  const auto judge = [&](int only) {
+    Presence presence(subject, channel, certain, only);
+    for (const Answer& empty : empties) {
+      if (only >= 0 && empty.consumer != static_cast<std::size_t>(only)) continue;
+      if (const There* there = presence.throughout(empty)) {
+        return charge(finding, Verdict::violation, false_empty(subject, channel, empty, *there));
       }
     }
-    const auto* there = latest.after(empty.returned, empty.consumer, subject.time);
-    if (there == nullptr) continue;
-    const SentMessage& m = channel.producers[there->producer].messages[there->offset];
-    Charge c{.symptom = "false empty",
-             .what = fmt::format("{} was answered empty while {} was there",
-                                 subject.lane(empty.ref.lane),
-                                 subject.message(channel, there->producer, there->offset)),
-             .legal = "the message",
-             .witness = {channel.sent_ref(there->producer, there->offset), empty.ref}};
-    if (m.has(SentMessage::delivered)) c.witness.push_back(channel.received_ref(m));
-    return charge(finding, Verdict::violation, std::move(c));
-  }
+  };
+  const auto consumers = std::count_if(channel.consumers.begin(), channel.consumers.end(),
+                                       [](const ConsumerSide& c) { return c.present; });
+  if (subject.contract.fan_out == FanOut::any_consumer || consumers == 1) return judge(-1);
+  for (std::size_t c = 0; c < channel.consumers.size(); ++c) judge(static_cast<int>(c));
 }
 
 // Broadcast and latest value: what this consumer has not seen, accepted since it attached.
@@ -142,26 +215,66 @@ std::vector<Stamp> moments(const Subject& subject, const ChannelIndex& channel, 
   return stamps;
 }
 
+// The most that can have been inside at some moment of a send, over all its moments: most when a
+// send has just begun. Where that is below the capacity, full is false.
+class Crowd {
+ public:
+  Crowd(const Subject& subject, const ChannelIndex& channel)
+      : slack_(subject.time.slack()),
+        capacity_(subject.scenario.capacity),
+        in_(moments(subject, channel, Op::send)),
+        out_(moments(subject, channel, Op::receive)),
+        full_at_(in_.size() + 1, 0) {
+    std::size_t left = 0;
+    for (std::size_t i = 0; i < in_.size(); ++i) {
+      while (left < out_.size() && out_[left] + slack_ < in_[i]) ++left;
+      full_at_[i + 1] = i + 1 >= left + capacity_ ? i + 1 : full_at_[i];
+    }
+  }
+  bool may_be_full(const Answer& a) const {
+    return inside(a.invoked) >= capacity_ ||
+           full_at_[begun(a.returned + slack_)] > begun(a.invoked);
+  }
+  // For words only.
+  std::uint64_t most(const Answer& a) const {
+    std::uint64_t most = inside(a.invoked);
+    for (std::size_t i = begun(a.invoked); i < begun(a.returned + slack_); ++i) {
+      most = std::max(most, inside(in_[i]));
+    }
+    return most;
+  }
+
+ private:
+  std::uint64_t begun(Stamp moment) const {
+    return static_cast<std::uint64_t>(std::upper_bound(in_.begin(), in_.end(), moment) -
+                                      in_.begin());
+  }
+  std::uint64_t inside(Stamp moment) const {
+    const Stamp sure = moment > slack_ ? moment - slack_ : 0;
+    const auto left =
+        static_cast<std::uint64_t>(std::lower_bound(out_.begin(), out_.end(), sure) - out_.begin());
+    return begun(moment) - std::min(begun(moment), left);
+  }
+
+  const Stamp slack_;
+  const std::uint64_t capacity_;
+  const std::vector<Stamp> in_, out_;
+  // After so many sends have begun: of the begins at which it may have been full the last, from 1.
+  std::vector<std::uint64_t> full_at_;
+};
+
 void judge_full(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
   const std::vector<Answer> refusals = answers(subject, channel, Op::send, Outcome::full);
-  const std::vector<Stamp> in = moments(subject, channel, Op::send);
-  const std::vector<Stamp> out = moments(subject, channel, Op::receive);
-  const Stamp slack = subject.time.slack();
+  const Crowd crowd(subject, channel);
   for (const Answer& full : refusals) {
-    const auto entered = static_cast<std::uint64_t>(
-        std::upper_bound(in.begin(), in.end(), full.returned + slack) - in.begin());
-    const Stamp sure = full.invoked > slack ? full.invoked - slack : 0;
-    const auto left =
-        static_cast<std::uint64_t>(std::lower_bound(out.begin(), out.end(), sure) - out.begin());
-    const std::uint64_t held = entered - std::min(entered, left);
-    if (held >= subject.scenario.capacity) continue;
-    return charge(
-        finding, Verdict::violation,
-        {.symptom = "false full",
-         .what = fmt::format("{} was answered full while at most {} of {} places were taken",
-                             subject.lane(full.ref.lane), held, subject.scenario.capacity),
-         .legal = "the message is accepted",
-         .witness = {full.ref}});
+    if (crowd.may_be_full(full)) continue;
+    return charge(finding, Verdict::violation,
+                  {.symptom = "false full",
+                   .what = fmt::format(
+                       "{} was answered full while at most {} of {} places were taken",
+                       subject.lane(full.ref.lane), crowd.most(full), subject.scenario.capacity),
+                   .legal = "the message is accepted",
+                   .witness = {full.ref}});
   }
 }
 
@@ -178,15 +291,20 @@ void judge_exact_answers(const Subject& subject, const ChannelIndex& channel, Fi
     finding.tried_at(Term::empty_exact, channel.empty);
     const bool damaged = channel.count(Anomaly::torn) + channel.count(Anomaly::foreign) > 0;
     if (damaged || channel.empty == 0) return;
+    // What another producer wrote may have taken the place of a value that was not seen.
+    const bool values = contract.delivery == Delivery::latest_value;
+    const auto producers = std::count_if(channel.producers.begin(), channel.producers.end(),
+                                         [](const ProducerSide& p) { return p.present; });
+    if (values && producers > 1) return;
     for (const ConsumerSide& side : channel.consumers) {
       judge_own_empty(subject, channel, side, finding);
     }
   }
-  if (!competing) return;
-  if (contract.exact_empty) {
+  if (channel.shared && contract.exact_empty) {
     finding.tried_at(Term::empty_exact, channel.empty);
     if (channel.empty > 0) judge_empty(subject, channel, finding);
   }
+  if (!competing) return;
   if (contract.exact_full) {
     finding.tried_at(Term::full_exact, channel.full);
     if (channel.full > 0) judge_full(subject, channel, finding);

@@ -135,7 +135,7 @@ class Watcher {
     const EventRef sent = channel_.sent_ref(writer_, last - 1);
     if (!side_.closed.empty()) {
       const EventRef closed{side_.lane, side_.closed.back()};
-      if (subject_.time.before(written, channel_.record(closed).invoked)) {
+      if (subject_.time.before(written, subject_.closed_says(channel_.record(closed)))) {
         charge(finding, Verdict::violation,
                {.symptom = "not converged",
                 .what = fmt::format("{} was told closed and never saw {}, the last value",

@@ -165,9 +165,10 @@ class LossJudge {
       const Record& r = subject_.record(ref);
       if (r.returned >= last_word_) continue;
       ++count;
-      const bool better = needed_ == 1 ? r.invoked >= latest : r.invoked < earliest;
-      earliest = std::min(earliest, r.invoked);
-      latest = std::max(latest, r.invoked);
+      const Stamp said = subject_.closed_says(r);
+      const bool better = needed_ == 1 ? said >= latest : said < earliest;
+      earliest = std::min(earliest, said);
+      latest = std::max(latest, said);
       if (better) closed_ref_ = ref;
     }
     if (count < needed_) return;

@@ -30,6 +30,12 @@ bool Subject::survived(unsigned number) const {
                                  [&](const Death& d) { return d.lane == number; });
 }
 
+bool Subject::stays(const ChannelIndex& channel) const {
+  return channel.unknown_receives == 0 && cut_short().empty() && may_be_gone() == 0 &&
+         contract.delivery == Delivery::exactly_once &&
+         contract.when_full != WhenFull::drops_newest;
+}
+
 std::string Subject::cut_short() const {
   for (unsigned number = 0; number < history.lanes.size(); ++number) {
     if (time.killed(number) && !survived(number)) return time.cut_short();

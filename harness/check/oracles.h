@@ -28,6 +28,14 @@ struct Subject {
   std::uint64_t may_be_gone() const {
     return time.deaths().size() * std::uint64_t{contract.lost_per_death_max};
   }
+  // Until when everything that was accepted must have been received, after an answer `closed`:
+  // until its return, since producers that have all closed by then do not send any more. Where
+  // `closed` is no promise, until it was asked.
+  Stamp closed_says(const Record& closed) const {
+    return contract.reports_closed ? closed.returned : closed.invoked;
+  }
+  // What was accepted on the channel and received by nobody is certainly still there.
+  bool stays(const ChannelIndex& channel) const;
   // The lane died, others went on, and the contract promises that they can.
   bool survived(unsigned lane) const;
   // Empty, or the fact that cut the traffic short: not a death that the contract survives.

@@ -125,6 +125,42 @@ void judge_total(const Subject& subject, const ChannelIndex& channel, Finding& f
   }
 }
 
+// Somebody began to receive something else although this was there, and it never came.
+Charge left_behind(const Subject& subject, const ChannelIndex& channel,
+                   const LatestReceive::Entry& first, unsigned producer, std::uint64_t offset,
+                   const char* why) {
+  const SentMessage& taken = channel.producers[producer].messages[offset];
+  const std::string message = subject.message(channel, first.producer, first.offset);
+  return {.symptom = "reordered",
+          .what = fmt::format("{} received {}, {}, while {} was there, which nobody received",
+                              subject.lane(channel.received_ref(taken).lane),
+                              subject.message(channel, producer, offset), why, message),
+          .legal = fmt::format("{} first", message),
+          .witness = {channel.sent_ref(first.producer, first.offset),
+                      channel.sent_ref(producer, offset), channel.received_ref(taken)}};
+}
+
+// Either, for priorities.
+Charge passed_over(const Subject& subject, const ChannelIndex& channel,
+                   const LatestReceive::Entry& first, unsigned producer, std::uint64_t offset,
+                   const char* why) {
+  return first.invoked == Timeline::never
+             ? left_behind(subject, channel, first, producer, offset, why)
+             : swapped(subject, channel, first, producer, offset, why);
+}
+
+// Enters a message that others must not come before: one that nobody received, where it stays.
+void enter(std::vector<LatestReceive>& latest, const ChannelIndex& channel,
+           const SendOrder::Item& a, bool certain) {
+  LatestReceive& level = latest[a.message->priority];
+  if (a.message->has(SentMessage::delivered)) {
+    level.enter(a.message->consumer,
+                {channel.received_record(*a.message).invoked, a.producer, a.offset});
+  } else if (certain) {
+    level.enter(channel.consumers.size(), {Timeline::never, a.producer, a.offset});
+  }
+}
+
 struct PriorityReceive {
   Stamp invoked = 0, returned = 0;
   unsigned producer = 0;
@@ -133,6 +169,7 @@ struct PriorityReceive {
 
 // Higher first: what was accepted before this receive began must not be left behind by it.
 void judge_priority(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
+  const bool certain = subject.stays(channel);
   std::vector<PriorityReceive> receives;
   for (unsigned p = 0; p < channel.producers.size(); ++p) {
     const auto& messages = channel.producers[p].messages;
@@ -151,11 +188,8 @@ void judge_priority(const Subject& subject, const ChannelIndex& channel, Finding
   for (const PriorityReceive& b : receives) {
     for (; !before.done() && subject.time.before(before.item().returned, b.invoked);
          before.next()) {
-      const SendOrder::Item& a = before.item();
-      if (!a.message->has(SentMessage::delivered)) continue;
-      highest = std::max<unsigned>(highest, a.message->priority);
-      latest[a.message->priority].enter(
-          a.message->consumer, {channel.received_record(*a.message).invoked, a.producer, a.offset});
+      highest = std::max<unsigned>(highest, before.item().message->priority);
+      enter(latest, channel, before.item(), certain);
     }
     const SentMessage& m = channel.producers[b.producer].messages[b.offset];
     for (unsigned priority = 0; priority < m.priority; ++priority) {
@@ -167,7 +201,7 @@ void judge_priority(const Subject& subject, const ChannelIndex& channel, Finding
       if (const auto* a = latest[priority].after(b.returned, m.consumer, subject.time)) {
         return charge(
             finding, Verdict::violation,
-            swapped(subject, channel, *a, b.producer, b.offset, "which has a lower priority"));
+            passed_over(subject, channel, *a, b.producer, b.offset, "which has a lower priority"));
       }
     }
   }
@@ -175,24 +209,22 @@ void judge_priority(const Subject& subject, const ChannelIndex& channel, Finding
 
 // Total order within each priority.
 void judge_within_priority(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
+  const bool certain = subject.stays(channel);
   SendOrder before(channel, SendEdge::returned);
   std::vector<LatestReceive> latest(256, LatestReceive(channel.consumers.size()));
   for (SendOrder sends(channel, SendEdge::invoked); !sends.done(); sends.next()) {
     const SendOrder::Item& b = sends.item();
     for (; !before.done() && subject.time.before(before.item().returned, b.invoked);
          before.next()) {
-      const SendOrder::Item& a = before.item();
-      if (!a.message->has(SentMessage::delivered)) continue;
-      latest[a.message->priority].enter(
-          a.message->consumer, {channel.received_record(*a.message).invoked, a.producer, a.offset});
+      enter(latest, channel, before.item(), certain);
     }
     if (!b.message->has(SentMessage::delivered)) continue;
     const Stamp received = channel.received_record(*b.message).returned;
     const auto* a = latest[b.message->priority].after(received, b.message->consumer, subject.time);
     if (a != nullptr) {
       return charge(finding, Verdict::violation,
-                    swapped(subject, channel, *a, b.producer, b.offset,
-                            "which has the same priority and was sent later"));
+                    passed_over(subject, channel, *a, b.producer, b.offset,
+                                "which has the same priority and was sent later"));
     }
   }
 }
