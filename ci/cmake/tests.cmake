@@ -36,6 +36,7 @@ foreach(name base linear transport history scenario work launch check shrink rep
     test_folder(harness/${name} ${name} ipctorture_${name})
   endif()
 endforeach()
+target_link_libraries(test_check PRIVATE ipctorture_linear)  # what the oracles are held against
 # The controlled engine defines the C library's calls: in a program of its own, with a shared object to control.
 if(TARGET ipctorture-explore)
   file(GLOB schedule_tests CONFIGURE_DEPENDS harness/schedule/*_test.cc harness/schedule/calls/*_test.cc
