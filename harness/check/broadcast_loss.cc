@@ -1,14 +1,14 @@
 // Loss, where every consumer gets every message: what was accepted after a consumer attached, and
 // before it left, it received, or it was told exactly how many it missed.
 //
-// Each consumer is walked alone. A gap in a producer's sequence numbers before a received message
-// is a loss unless the transport reported it (IoResult::missed) by then: sound where each
-// producer's messages come in order (the contract's ordering is not none). The report may not
-// exceed what was there to miss; with one producer this is exact at every receive, with several
-// only over the whole traffic, because a reported message of another producer may not show as a gap
-// yet. What was sent while the consumer attached may or may not be its. Messages after the last
-// received one count only when the consumer was told closed, or listened for the progress bound
-// (liveness).
+// Each consumer is walked alone. Without an order only what it was told closed after counts. A gap
+// in a producer's sequence numbers before a received message is a loss unless the transport
+// reported it (IoResult::missed) by then: sound where each producer's messages come in order (the
+// contract's ordering is not none). The report may not exceed what was there to miss; with one
+// producer this is exact at every receive, with several only over the whole traffic, because a
+// reported message of another producer may not show as a gap yet. What was sent while the consumer
+// attached may or may not be its. Messages after the last received one count only when the consumer
+// was told closed, or listened for the progress bound (liveness).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -38,10 +38,38 @@ class ConsumerLoss {
       const Record& r = records[i];
       if (r.op() != Op::receive || r.channel() != channel_.channel) continue;
       missed_ += missed_note(i);
+      taken_unseen_ += r.result() == Outcome::unknown ? 1 : 0;
       if (r.result() == Outcome::ok && r.content() == Content::intact) advance(r);
       if (!compare({side_.lane, i}, finding)) return;
     }
     judge_tail(finding);
+  }
+
+  // A gap may still be filled, so only the end tells: what was accepted before this consumer was
+  // told closed, it has received.
+  void run_without_order(Finding& finding) {
+    if (side_.closed.empty()) return;
+    std::vector<std::vector<bool>> seen(next_.size());
+    for (std::size_t p = 0; p < seen.size(); ++p) {
+      seen[p].assign(channel_.producers[p].messages.size(), false);
+    }
+    for (const Record& r : subject_.history.lanes[side_.lane].records) {
+      if (r.op() != Op::receive || r.channel() != channel_.channel) continue;
+      if (r.result() != Outcome::ok || r.content() != Content::intact) continue;
+      const Match match = channel_.match(r);
+      if (match.how == Match::How::identified) seen[match.producer][match.offset] = true;
+    }
+    const EventRef closed{side_.lane, side_.closed.back()};
+    const Stamp until = subject_.closed_says(subject_.record(closed));
+    for (unsigned p = 0; p < seen.size(); ++p) {
+      for (std::uint64_t offset = 0; offset < seen[p].size(); ++offset) {
+        const Stamp accepted = channel_.sent_record(p, offset).returned;
+        if (seen[p][offset] || !subject_.time.before(accepted, until)) continue;
+        count(p, offset, offset + 1);
+      }
+    }
+    missed_ = side_.missed;
+    if (owed_ > missed_ + side_.unknown + subject_.may_be_gone()) lost(closed, finding);
   }
 
  private:
@@ -103,7 +131,7 @@ class ConsumerLoss {
               .witness = {at}});
       return false;
     }
-    if (owed_ > missed_ + subject_.may_be_gone()) {
+    if (owed_ > missed_ + taken_unseen_ + subject_.may_be_gone()) {
       charge(
           finding, Verdict::violation,
           {.symptom = may_miss_ ? "unreported" : "lost",
@@ -169,14 +197,23 @@ class ConsumerLoss {
     }
     const std::uint64_t excused = missed_ + side_.unknown + subject_.may_be_gone();
     if (owed_ <= excused || owed_ == owed_before) return;
-    Charge c{.symptom = "lost",
-             .what = fmt::format("{} never received {}{}; {}", subject_.lane(side_.lane),
-                                 first_name_, and_more(owed_ - missed_),
-                                 by_closed ? "it was told closed" : "it listened and nothing came"),
-             .legal = "every consumer receives every message",
-             .witness = {first_owed_, proof}};
-    if (by_closed) return charge(finding, Verdict::violation, std::move(c));
+    if (by_closed) return lost(proof, finding);
+    Charge c{
+        .symptom = "lost",
+        .what = fmt::format("{} never received {}{}; {}", subject_.lane(side_.lane), first_name_,
+                            and_more(owed_ - missed_), "it listened and nothing came"),
+        .legal = "every consumer receives every message",
+        .witness = {first_owed_, proof}};
     charge_delay(subject_, finding, rows.back().from, rows.back().to, std::move(c));
+  }
+
+  void lost(EventRef closed, Finding& finding) const {
+    charge(finding, Verdict::violation,
+           {.symptom = "lost",
+            .what = fmt::format("{} never received {}{}; it was told closed",
+                                subject_.lane(side_.lane), first_name_, and_more(owed_ - missed_)),
+            .legal = "every consumer receives every message",
+            .witness = {first_owed_, closed}});
   }
 
   const Subject& subject_;
@@ -187,6 +224,7 @@ class ConsumerLoss {
   bool may_miss_ = false;
   std::vector<std::uint64_t> next_;  // [producer] offset after the last received
   std::uint64_t missed_ = 0, owed_ = 0, possible_ = 0;
+  std::uint64_t taken_unseen_ = 0;  // receives of unknown fate
   bool first_owed_known_ = false;
   EventRef first_owed_;
   std::string first_name_;
@@ -196,9 +234,15 @@ class ConsumerLoss {
 
 void judge_broadcast_loss(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
   if (subject.contract.delivery != Delivery::exactly_once) return;
-  if (subject.contract.ordering == Ordering::none) return;
+  const bool ordered = subject.contract.ordering != Ordering::none;
   for (const ConsumerSide& side : channel.consumers) {
-    if (side.present) ConsumerLoss(subject, channel, side).run(finding);
+    if (!side.present) continue;
+    ConsumerLoss judge(subject, channel, side);
+    if (ordered) {
+      judge.run(finding);
+    } else {
+      judge.run_without_order(finding);
+    }
   }
 }
 

@@ -168,6 +168,7 @@ void judge_own_empty(const Subject& subject, const ChannelIndex& channel, const 
   for (std::uint64_t i = 0; i < records.size(); ++i) {
     const Record& r = records[i];
     if (r.op() != Op::receive || r.channel() != channel.channel) continue;
+    if (r.result() == Outcome::unknown) return;  // what it took, nobody knows
     if (r.result() == Outcome::ok) {
       const Match m = channel.match(r);
       const bool known = m.how == Match::How::identified;
@@ -193,6 +194,43 @@ void judge_own_empty(const Subject& subject, const ChannelIndex& channel, const 
            .witness = {channel.sent_ref(p, offset), {side.lane, i}}});
     }
   }
+}
+
+// Broadcast in a total order: who has received k messages, and all from the start, was falsely
+// answered empty when another had received more than that before.
+void judge_empty_by_others(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
+  std::vector<Stamp> first;  // when somebody had received so many, and one more
+  const auto walk = [&](const auto& received, const auto& empty) {
+    for (const ConsumerSide& side : channel.consumers) {
+      if (!has_all_from_the_start(subject, channel, side)) continue;
+      std::size_t count = 0;
+      for (const Record& r : subject.history.lanes[side.lane].records) {
+        if (r.op() != Op::receive || r.channel() != channel.channel) continue;
+        if (r.result() == Outcome::ok) received(count++, r);
+        if (r.result() == Outcome::empty) empty(count, side, r);
+      }
+    }
+  };
+  const auto nothing = [](auto&&...) {};
+  walk(
+      [&](std::size_t count, const Record& r) {
+        if (count == first.size()) first.push_back(r.returned);
+        first[count] = std::min(first[count], r.returned);
+      },
+      nothing);
+  walk(nothing, [&](std::size_t count, const ConsumerSide& side, const Record& r) {
+    if (count >= first.size() || !subject.time.before(first[count], r.invoked)) return;
+    if (subject.time.short_within(side.lane, r)) return;
+    const auto record =
+        static_cast<std::uint64_t>(&r - subject.history.lanes[side.lane].records.data());
+    charge(finding, Verdict::violation,
+           {.symptom = "false empty",
+            .what = fmt::format("{} was answered empty when it had received {} messages; another "
+                                "consumer had received more before that",
+                                subject.lane(side.lane), count),
+            .legal = "the message",
+            .witness = {{side.lane, record}}});
+  });
 }
 
 // Stamps at which messages may have come in (sends begun), or certainly left (receives ended).
@@ -298,6 +336,9 @@ void judge_exact_answers(const Subject& subject, const ChannelIndex& channel, Fi
     if (values && producers > 1) return;
     for (const ConsumerSide& side : channel.consumers) {
       judge_own_empty(subject, channel, side, finding);
+    }
+    if (contract.ordering == Ordering::total && !values) {
+      judge_empty_by_others(subject, channel, finding);
     }
   }
   if (channel.shared && contract.exact_empty) {

@@ -7,12 +7,13 @@
 //             send began after its own returned, was received;
 //   waited    a consumer that could take it listened for more than the progress bound and got
 //             nothing (a delay: inconclusive on a disturbed machine).
-// A message bound to one consumer may be lost with that one: there `overtaken` counts only with a
-// single consumer, and the others only when they hold for every consumer that lives. Receives of
-// unknown fate, and deaths as far as the contract allows, may have taken messages along: that many
-// are not claimed, and nothing that happened after a death that the contract does not survive is a
-// proof. What survived deaths account for, in all, is nobody's loss; of the rest, what is neither
-// received nor provably lost makes the verdict inconclusive.
+// A message bound to one consumer may be lost with that one: there `overtaken` counts only when
+// every consumer lives and received a later message of its producer, and the others only when they
+// hold for every consumer that lives. Receives of unknown fate, and deaths as far as the contract
+// allows, may have taken messages along: that many are not claimed, and nothing that happened after
+// a death that the contract does not survive is a proof. What survived deaths account for, in all,
+// is nobody's loss; of the rest, what is neither received nor provably lost makes the verdict
+// inconclusive.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -44,6 +45,7 @@ class LossJudge {
     find_closed();
     find_quiet();
     if (orders_) find_newest();
+    if (bound && subject.contract.ordering == Ordering::per_producer) find_newest_of_all();
   }
 
   void run(Finding& finding) {
@@ -222,6 +224,27 @@ class LossJudge {
       }
     }
   }
+  // Bound messages: what came to every consumer after it, wherever it was bound for.
+  void find_newest_of_all() {
+    newest_.assign(channel_.producers.size() * 256, 0);
+    const bool all_live =
+        std::all_of(channel_.consumers.begin(), channel_.consumers.end(),
+                    [&](const ConsumerSide& c) { return !c.present || lives(c); });
+    if (!all_live || last_word_ != Timeline::never) return;
+    for (unsigned p = 0; p < channel_.producers.size(); ++p) {
+      std::vector<std::uint64_t> of_each(channel_.consumers.size(), 0);
+      const auto& messages = channel_.producers[p].messages;
+      for (std::uint64_t offset = 0; offset < messages.size(); ++offset) {
+        const SentMessage& m = messages[offset];
+        if (m.has(SentMessage::delivered)) of_each[m.consumer] = offset + 1;
+      }
+      std::uint64_t least = Timeline::never;
+      for (std::size_t c = 0; c < of_each.size(); ++c) {
+        if (channel_.consumers[c].present) least = std::min(least, of_each[c]);
+      }
+      newest_[lane_of(p, 0)] = least;
+    }
+  }
   std::size_t lane_of(unsigned producer, unsigned priority) const {
     return std::size_t{producer} * 256 +
            (subject_.contract.ordering == Ordering::priority ? priority : 0);
@@ -230,7 +253,7 @@ class LossJudge {
   Proof prove(unsigned producer, std::uint64_t offset) const {
     const SentMessage& m = channel_.producers[producer].messages[offset];
     const Stamp accepted = channel_.sent_record(producer, offset).returned;
-    if (orders_ && newest_[lane_of(producer, m.priority)] > offset + 1) {
+    if (!newest_.empty() && newest_[lane_of(producer, m.priority)] > offset + 1) {
       const std::uint64_t later = newest_[lane_of(producer, m.priority)] - 1;
       const SentMessage& taken = channel_.producers[producer].messages[later];
       return {.symptom = "lost",

@@ -67,6 +67,11 @@ void judge_loss(const Subject& subject, const ChannelIndex& channel, Finding& fi
 void judge_broadcast_loss(const Subject& subject, const ChannelIndex& channel, Finding& finding);
 void judge_real_time_order(const Subject& subject, const ChannelIndex& channel, Finding& finding);
 void judge_broadcast_total(const Subject& subject, const ChannelIndex& channel, Finding& finding);
+// Broadcast: the consumer attached before anything was sent, and everything that it received is
+// known, without a gap that it was told of. With a total order that is the beginning of what all
+// consumers like it receive.
+bool has_all_from_the_start(const Subject& subject, const ChannelIndex& channel,
+                            const ConsumerSide& side);
 void judge_exact_answers(const Subject& subject, const ChannelIndex& channel, Finding& finding);
 // Those who outlived a death, looked at when nobody else found anything.
 void judge_survivors(const Subject& subject, Finding& finding);
