@@ -65,6 +65,7 @@ class TruthSeeker {
   // Somebody may have taken a message that nobody saw; messages that were accepted and received by
   // nobody.
   bool has_unknown_receive() const { return unknown_receives_ > 0; }
+  bool has_unknown_send() const { return unknown_sends_ > 0; }
   bool has_unreceived() const { return !unreceived().empty(); }
 
  private:
@@ -92,6 +93,7 @@ class TruthSeeker {
     const bool may_count = r.result() == Outcome::ok || r.result() == Outcome::unknown;
     if (r.op() == Op::close) closing_[lane] = r.invoked;
     if (r.op() == Op::receive && r.result() == Outcome::unknown) ++unknown_receives_;
+    if (r.op() == Op::send && r.result() == Outcome::unknown) ++unknown_sends_;
     if (r.op() == Op::send) first_send_ = std::min(first_send_, r.invoked);
     if (r.op() == Op::send && may_count) {
       Sends& sends = sends_[key(r)];
@@ -327,8 +329,17 @@ class TruthSeeker {
       o.outcome = linear::Outcome::unknown;
       o.returned = linear::open_end;
     }
-    if (consumer < 0 || latest() || broadcasts() || !matters) return true;
+    if (consumer < 0 || latest() || !matters) return true;
     const auto taken = taken_.find(name);
+    if (broadcasts()) {
+      const bool received =
+          taken != taken_.end() && std::ranges::any_of(taken->second, [&](const auto& receive) {
+            return receive.first == static_cast<unsigned>(consumer);
+          });
+      // What was sent before it had attached is owed to nobody.
+      return received ||
+             b_.records(static_cast<unsigned>(consumer))[0].returned + slack_ < r.invoked;
+    }
     return taken == taken_.end() || taken->second.front().first == static_cast<unsigned>(consumer);
   }
   // Of a send whose own is not known: what it came with.
@@ -372,7 +383,8 @@ class TruthSeeker {
       }
       if (until == 0) {
         const Stamp last = b_.records(p).back().returned;
-        until = last + slack_ < closed.returned ? last + slack_ + 1 : last;
+        if (last + slack_ < closed.returned) until = last + slack_ + 1;
+        if (closed.returned + slack_ < last) return false;
       }
       if (closed.returned + slack_ < until) return false;
       closed.invoked = std::max(closed.invoked, std::min(until, closed.returned + slack_));
@@ -415,7 +427,7 @@ class TruthSeeker {
   std::map<Key, std::vector<std::pair<unsigned, Record>>> taken_;  // lane and receive
   std::map<unsigned, Stamp> closing_;
   Stamp first_send_ = ~Stamp{0};
-  unsigned damage_ = 0, unknown_receives_ = 0;
+  unsigned damage_ = 0, unknown_receives_ = 0, unknown_sends_ = 0;
   bool decided_ = true;
   // Of the plain history at hand.
   std::vector<Item> items_;
