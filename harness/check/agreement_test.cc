@@ -13,6 +13,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "harness/check/agreement_pairs.h"
 #include "harness/check/agreement_truth.h"
 #include "harness/check/made_up_breaches.h"
 #include "harness/check/made_up_history.h"
@@ -20,6 +21,7 @@
 namespace ipctorture {
 namespace {
 
+using agreement::Plainly;
 using agreement::Truth;
 using agreement::TruthSeeker;
 using made_up::Breach;
@@ -136,16 +138,19 @@ enum Miss : unsigned {
   room = 16,
   full = 32,
   closed = 64,
-  changes = 128
+  changes = 128,
+  overtaken = 256
 };
-unsigned missed_charges(const Truth& t, const Said& said) {
+unsigned missed_charges(const Truth& t, const Said& said, HistoryBuilder& b) {
   const auto needs = [&](bool holds, Miss what, std::initializer_list<Promise> promises) {
     return holds || said.any(promises) ? 0u : static_cast<unsigned>(what);
   };
   if (!t.intact) return needs(false, damage, {Promise::integrity});
   if (!t.values) return needs(false, values, {Promise::delivery});
   if (!t.transfers) {
-    return needs(false, transfers, {Promise::delivery, Promise::order, Promise::latest_value});
+    const bool passed = b.contract.overtakes_max.has_value() && Plainly(b).one_is_overtaken(false);
+    return needs(false, transfers, {Promise::delivery, Promise::order, Promise::latest_value}) |
+           needs(!passed, overtaken, {Promise::starvation});
   }
   return needs(t.with_empty, empty, {Promise::refusal}) |
          needs(t.with_room, room, {Promise::refusal}) |
@@ -162,7 +167,7 @@ Gap gap_of(unsigned missed, HistoryBuilder& b, const TruthSeeker& seeker, const 
   if (shape.nameless && only(values | transfers | empty | closed)) return Gap::nameless;
   if (!only(transfers | empty | full | room | closed)) return Gap::none;
   if (only(room)) return Gap::over_capacity;
-  if (only(room | full)) return Gap::full_in_all;
+  if (only(room | full)) return Plainly(b).one_full_is_false() ? Gap::none : Gap::full_in_all;
   const bool values_of_many = c.delivery == Delivery::latest_value && b.scenario.producers > 1;
   if (values_of_many) return Gap::writers;
   if (seeker.has_unknown_receive()) return Gap::unknown_receive;
@@ -170,7 +175,10 @@ Gap gap_of(unsigned missed, HistoryBuilder& b, const TruthSeeker& seeker, const 
   const bool dead = !b.raw().evidence.empty() && c.lost_per_death_max > 0;
   if (dead && seeker.has_unreceived()) return Gap::taken_along;
   if (shape.late && only(transfers | empty | closed)) return Gap::late;
-  if (c.ordering == Ordering::priority && only(transfers)) return Gap::turns;
+  if (c.ordering == Ordering::priority && only(transfers)) {
+    const bool stays = b.raw().evidence.empty();
+    return Plainly(b).one_is_passed_over(stays) ? Gap::none : Gap::turns;
+  }
   if (c.fan_out == FanOut::broadcast && c.ordering == Ordering::none && only(empty)) {
     return Gap::no_order;
   }
@@ -190,7 +198,7 @@ void judge(HistoryBuilder& b, const Shape& shape, Breach breach, Tally& tally) {
   ++(truth.right() ? tally.right : tally.wrong);
   ++tally.by_breach[static_cast<unsigned>(breach)][truth.right() ? 0 : 1];
   const std::string wrongly = false_charge(truth, said);
-  const unsigned missed = missed_charges(truth, said);
+  const unsigned missed = missed_charges(truth, said, b);
   if (breach == Breach::none && !truth.right()) tally.trouble = "what was made up is wrong";
   if (!wrongly.empty()) tally.trouble = "charged and not broken: " + wrongly;
   if (missed != 0) {
@@ -243,7 +251,8 @@ TEST_P(Agreement, OfOraclesAndTruth) {
   EXPECT_THAT(tally.undecided, Lt(count / 20 + 1));
   for (unsigned gap = 1; gap < gap_count; ++gap) {
     const bool allowed = std::ranges::find(gaps, static_cast<Gap>(gap)) != gaps.end();
-    EXPECT_THAT(tally.missed[gap], Le(allowed ? tally.wrong / 8 : 0)) << gap_names[gap];
+    const unsigned part = gap == static_cast<unsigned>(Gap::writers) ? 8 : 14;
+    EXPECT_THAT(tally.missed[gap], Le(allowed ? tally.wrong / part : 0)) << gap_names[gap];
   }
   std::cout << name << ": " << tally.right << " right, " << tally.wrong << " wrong, "
             << tally.undecided << " undecided, " << tally.open << " left open";

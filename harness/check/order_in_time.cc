@@ -4,13 +4,22 @@
 // receive that began after the later one had been received. Not for messages that are bound to a
 // consumer when they are accepted: one may wait for its slow consumer.
 // Total: of two messages where the send of one returned before the send of the other began, the
-// first is not received by a receive that began after the second had been received. This is
-// necessary for a linearizable FIFO queue (sound; not complete: order_in_time_test compares it with
-// brute force), and n log k by a sweep. With broadcast it must hold for each consumer by itself,
-// and all consumers must see the same order. Priority: a message that was accepted before a receive
-// began is not left behind by it for one of lower priority; and the rule for total holds within a
-// priority. All of it only where stamps order lanes (timeline.h); one producer and one consumer
-// need none of it.
+// first is not received by a receive that began after the second had been received. n log k by a
+// sweep. With broadcast it must hold for each consumer by itself, and all consumers must see the
+// same order. Priority: a message that was accepted before a receive began is not left behind by it
+// for one of lower priority, also when nobody ever receives it; and the rule for total holds within
+// a priority. All of it only where stamps order lanes (timeline.h); one producer and one consumer
+// need none of it. A producer's messages stay in their order whatever their sends are answered;
+// between producers nothing is claimed of a send of unknown fate.
+//
+// Sound. For a FIFO queue complete together with delivery (phantom, received before it was sent,
+// duplicate; lost, where something that was sent later was received) and refusal
+// (exact_answers.cc): these are VFresh, VRepet, VOrd and VWit of Henzinger, Sezgin, Vafeiadis,
+// "Aspect-oriented linearizability proofs" (CONCUR 2013), which together decide whether a history
+// is a queue's. Held against brute force by agreement_test and order_in_time_test, where every
+// operation's fate is known, messages name themselves and the capacity is not at stake. Not
+// complete for priorities: that at each moment of a receive another message was higher is not
+// looked for, since it needs a pass for each priority (harness/linear/priority.h).
 #include <fmt/format.h>
 
 #include <algorithm>
