@@ -104,7 +104,7 @@ class ConsumerPass {
     const Record& sent = sends_[match.producer][m.sent];
     if (by_time_ && r.returned + slack_ < sent.invoked) [[unlikely]]
       look_at_attempts(i, r, match);
-    compare(i, r, sent, m, match);
+    compare(i, r, m, match);
     bool again = false;
     if (index_.shared) {
       again = m.has(SentMessage::delivered);
@@ -133,14 +133,14 @@ class ConsumerPass {
     report(torn ? Anomaly::torn : Anomaly::foreign, i);
   }
 
-  void look_at_attempts(std::size_t i, const Record& r, const Match& match) {
+  [[gnu::noinline, gnu::cold]] void look_at_attempts(std::size_t i, const Record& r,
+                                                     const Match& match) {
     const Stamp began = index_.first_attempt(match.producer, match.offset);
     if (r.returned + slack_ < began) report(Anomaly::premature, i, match);
   }
 
   // Is it what was sent? An attempt of unknown fate may have had another size than a later one.
-  void compare(std::size_t i, const Record& r, const Record& sent, SentMessage& m,
-               const Match& match) {
+  void compare(std::size_t i, const Record& r, SentMessage& m, const Match& match) {
     constexpr std::uint8_t both = SentMessage::accepted | SentMessage::uncertain;
     const bool certain = (m.flags & both) != both;
     if (r.size != m.size && certain) [[unlikely]]
@@ -150,14 +150,18 @@ class ConsumerPass {
         report(Anomaly::renamed, i, match);
       side_.saw_mark |= m.kind == static_cast<std::uint8_t>(MessageKind::mark);
     }
-    if (by_priority_ && r.detail >> 8 != m.priority && certain) [[unlikely]] {
-      // A send that was answered unknown has its error where else the priority stands.
-      if (sent.result() == Outcome::unknown && !sent.open()) {
-        m.priority = static_cast<std::uint8_t>(r.detail >> 8);
-      } else {
-        report(Anomaly::reprioritised, i, match);
-      }
+    if (by_priority_ && r.detail >> 8 != m.priority && certain) [[unlikely]]
+      look_at_priority(i, r, m, match);
+  }
+
+  // A send that was answered unknown has its error where else the priority stands.
+  [[gnu::noinline, gnu::cold]] void look_at_priority(std::size_t i, const Record& r, SentMessage& m,
+                                                     const Match& match) {
+    const Record& sent = sends_[match.producer][m.sent];
+    if (sent.result() != Outcome::unknown || sent.open()) {
+      return report(Anomaly::reprioritised, i, match);
     }
+    m.priority = static_cast<std::uint8_t>(r.detail >> 8);
   }
 
   void deliver(std::size_t i, SentMessage& m, const Match& match) {

@@ -200,9 +200,9 @@ void judge_own_empty(const Subject& subject, const ChannelIndex& channel, const 
 // answered empty when another had received more than that before.
 void judge_empty_by_others(const Subject& subject, const ChannelIndex& channel, Finding& finding) {
   std::vector<Stamp> first;  // when somebody had received so many, and one more
-  const auto walk = [&](const auto& received, const auto& empty) {
+  const auto walk = [&](const auto& received, const auto& empty, std::uint64_t empties_min) {
     for (const ConsumerSide& side : channel.consumers) {
-      if (!has_all_from_the_start(subject, channel, side)) continue;
+      if (side.empty < empties_min || !has_all_from_the_start(subject, channel, side)) continue;
       std::size_t count = 0;
       for (const Record& r : subject.history.lanes[side.lane].records) {
         if (r.op() != Op::receive || r.channel() != channel.channel) continue;
@@ -217,20 +217,24 @@ void judge_empty_by_others(const Subject& subject, const ChannelIndex& channel, 
         if (count == first.size()) first.push_back(r.returned);
         first[count] = std::min(first[count], r.returned);
       },
-      nothing);
-  walk(nothing, [&](std::size_t count, const ConsumerSide& side, const Record& r) {
-    if (count >= first.size() || !subject.time.before(first[count], r.invoked)) return;
-    if (subject.time.short_within(side.lane, r)) return;
-    const auto record =
-        static_cast<std::uint64_t>(&r - subject.history.lanes[side.lane].records.data());
-    charge(finding, Verdict::violation,
-           {.symptom = "false empty",
-            .what = fmt::format("{} was answered empty when it had received {} messages; another "
-                                "consumer had received more before that",
-                                subject.lane(side.lane), count),
-            .legal = "the message",
-            .witness = {{side.lane, record}}});
-  });
+      nothing, 0);
+  walk(
+      nothing,
+      [&](std::size_t count, const ConsumerSide& side, const Record& r) {
+        if (count >= first.size() || !subject.time.before(first[count], r.invoked)) return;
+        if (subject.time.short_within(side.lane, r)) return;
+        const auto record =
+            static_cast<std::uint64_t>(&r - subject.history.lanes[side.lane].records.data());
+        charge(
+            finding, Verdict::violation,
+            {.symptom = "false empty",
+             .what = fmt::format("{} was answered empty when it had received {} messages; another "
+                                 "consumer had received more before that",
+                                 subject.lane(side.lane), count),
+             .legal = "the message",
+             .witness = {{side.lane, record}}});
+      },
+      1);
 }
 
 // Stamps at which messages may have come in (sends begun), or certainly left (receives ended).
