@@ -55,10 +55,25 @@ class Keys {
 
 }  // namespace
 
+HeldSignals::HeldSignals() {
+  const sigset_t set = heard_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, &before_);
+}
+
+HeldSignals::~HeldSignals() {
+  const sigset_t set = heard_signals();
+  constexpr timespec at_once{};
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
+    if (::sigismember(&before_, signal) == 1) return;  // an outer one holds them
+  }
+  while (::sigtimedwait(&set, nullptr, &at_once) > 0) {
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
+
 SignalWatch::SignalWatch(std::atomic<bool>* interrupted, const Room& room)
     : interrupted_(interrupted), room_(room) {
   const sigset_t set = heard_signals();
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signals_ = own_descriptor(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd", "");
   stop_ = own_descriptor(::eventfd(0, EFD_CLOEXEC), "eventfd", "");
   thread_ = std::thread([this] { listen(); });
@@ -67,8 +82,6 @@ SignalWatch::SignalWatch(std::atomic<bool>* interrupted, const Room& room)
 SignalWatch::~SignalWatch() {
   ::eventfd_write(stop_.get(), 1);
   thread_.join();
-  const sigset_t set = heard_signals();
-  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 void SignalWatch::listen() {
@@ -136,8 +149,8 @@ EngineRoom::EngineRoom(unsigned engines, Stamps stamps)
           .context = this});
 }
 
-// The watch first: it looks at the engines. Its signals stay blocked until it is gone, so that a
-// second Ctrl-C comes late rather than in the middle of the removal.
+// The watch first: it looks at the engines. A second Ctrl-C while the rest is removed comes too
+// late.
 EngineRoom::~EngineRoom() { watch_.reset(); }
 
 std::string EngineRoom::describe() const {

@@ -5,6 +5,8 @@
 // other.
 #pragma once
 
+#include <signal.h>
+
 #include <atomic>
 #include <memory>
 #include <string>
@@ -17,6 +19,20 @@
 #include "stress/exit_code.h"
 
 namespace ipctorture {
+
+// Holds back the signals that SignalWatch hears while it lives: none ends the process before
+// somebody listens, when there is already something to remove, nor while it is removed. Whatever
+// came and was not heard changes nothing any more. Of the calling thread.
+class HeldSignals {
+ public:
+  HeldSignals();
+  ~HeldSignals();
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 // Listens while it lives: SIGINT, SIGTERM and SIGHUP set `interrupted`, a second one ends the
 // process at once (its workers die with it, the next run removes what is left). SIGUSR1, and the
@@ -46,6 +62,7 @@ class SignalWatch {
 
   std::atomic<bool>* interrupted_;
   const Room room_;
+  const HeldSignals held_;
   Descriptor signals_, stop_;
   std::atomic<std::uint8_t> exit_code_{0};
   std::thread thread_;
@@ -77,6 +94,7 @@ class EngineRoom {
   std::string describe() const;
   std::string overdue() const;
 
+  const HeldSignals held_;  // before there is a directory, and until it is gone
   std::atomic<bool> interrupted_{false};
   RunDirectory directory_;
   CleanReport cleaned_;

@@ -42,6 +42,22 @@ TEST(Signals, InterruptFromTheTerminalReportsWhatWasFound) {
   EXPECT_THAT(run_directories(scratch), IsEmpty());
 }
 
+// As soon as there is something to remove.
+TEST(Signals, InterruptRightAtTheStartLeavesNothing) {
+  for (const char* verb : {"run", "explore"}) {
+    for (int i = 0; i < 10; ++i) {
+      const Scratch scratch;
+      Child child(scratch, {verb, "pipe", "--time", "10m"}, {.before = Before::terminal});
+      ASSERT_TRUE(child.until([&] { return !run_directories(scratch).empty(); }));
+      child.type("\x03");
+      const Ended ended = child.end();
+      EXPECT_EQ(ended.exit_code, 130) << verb << "\n" << ended.out;
+      EXPECT_THAT(ended.problem, IsEmpty());
+      EXPECT_THAT(run_directories(scratch), IsEmpty()) << verb;
+    }
+  }
+}
+
 TEST(Signals, InterruptAfterAViolationIsStillAViolation) {
   const Scratch scratch;
   Child child(scratch, {"run", "canary_lose", "--time", "10m"});

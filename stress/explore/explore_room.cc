@@ -27,13 +27,13 @@ constexpr int heard[] = {SIGINT, SIGTERM, SIGHUP};
 }  // namespace
 
 ExploreRoom::ExploreRoom() {
-  clean_dead_runs(run_base_directory(), &directory_);
   interrupted_by_signal.store(false);
   first_signal.store(0);
   struct sigaction action{};
   action.sa_handler = on_signal;
   ::sigemptyset(&action.sa_mask);
   for (const int signal : heard) ::sigaction(signal, &action, nullptr);
+  clean_dead_runs(run_base_directory(), &directory_);  // and makes it
 }
 
 ExploreRoom::~ExploreRoom() {
