@@ -206,8 +206,8 @@ TEST_P(SoakTest, NothingComesLateWhereOrderIsPromised) {
   EXPECT_THAT(wrong_, HasSubstr("of an earlier round"));
 }
 
-INSTANTIATE_TEST_SUITE_P(, SoakTest, ::testing::Bool(), [](const auto& info) {
-  return info.param ? "JudgedAside" : "JudgedInBetween";
+INSTANTIATE_TEST_SUITE_P(, SoakTest, ::testing::Bool(), [](const auto& test) {
+  return test.param ? "JudgedAside" : "JudgedInBetween";
 });
 
 }  // namespace

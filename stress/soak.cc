@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "harness/report/json_lines.h"
 #include "harness/report/summary.h"
@@ -75,6 +76,7 @@ class Soaks {
 
   // False: it cannot be had here.
   bool soak(const Case& one) {
+    told_ = monotonic_now();
     const SoakPlan plan{.until = until_, .idle_core = has_idle_core(one.scenario)};
     try {
       const SoakResult result =
@@ -95,8 +97,10 @@ class Soaks {
       tally_.refusal = round.unsupported;
       return false;
     }
-    campaign_.finish(one, listener_.result_of(one, round));
+    CaseResult result = listener_.result_of(one, round);
     const Instant now = monotonic_now();
+    result.elapsed_ns = now - std::exchange(told_, now);
+    campaign_.finish(one, result);
     if (now - looked_ >= look_at_memory_ns) look_at_memory(now);
     listener_.after_round();
     return !listener_.ended();
@@ -113,7 +117,7 @@ class Soaks {
   const Instant until_;
   const SoakListener& listener_;
   SoakTally tally_;
-  Instant looked_ = 0;
+  Instant looked_ = 0, told_ = 0;
 };
 
 }  // namespace
