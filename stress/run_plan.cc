@@ -143,6 +143,12 @@ void print_dry_run(const CampaignPlan& plan, unsigned jobs) {
         print_result(case_line(*next));
       }
     }
+    if (plan.soak_ns == 0) continue;
+    const std::string why_not = campaign.soak_refusal_of(0);
+    const auto each_ns = plan.soak_ns / static_cast<std::int64_t>(plan.transports.size());
+    print_result(why_not.empty() ? fmt::format("  then {} of {}\n", human_duration(each_ns),
+                                               soak_shape(campaign.soak_case(0, 1).scenario))
+                                 : fmt::format("  no soak: {}\n", why_not));
   }
 }
 

@@ -34,9 +34,10 @@ std::uint64_t memory_of(const std::string& process) {
 
 std::uint64_t memory_of_tree(const std::string& process, unsigned depth) {
   std::uint64_t bytes = memory_of(process);
-  std::error_code gone;
-  for (const auto& task : std::filesystem::directory_iterator(process + "/task", gone)) {
-    std::ifstream children(task.path() / "children");
+  std::error_code gone;  // it may be at any moment
+  std::filesystem::directory_iterator task(process + "/task", gone);
+  for (; !gone && task != std::filesystem::directory_iterator(); task.increment(gone)) {
+    std::ifstream children(task->path() / "children");
     for (std::uint64_t child = 0; depth < depth_max && children >> child;) {
       bytes += memory_of_tree("/proc/" + std::to_string(child), depth + 1);
     }
@@ -62,9 +63,7 @@ class Soaks {
       const std::uint64_t before = tally_.rounds;
       if (!soak(one)) break;
       ++tally_.soaks;
-      tally_.shape = fmt::format("{}x{}, up to {} B, capacity {}", one.scenario.producers,
-                                 one.scenario.consumers, one.scenario.largest_message(),
-                                 one.scenario.capacity);
+      tally_.shape = soak_shape(one.scenario);
       failures = tally_.rounds - before > 1 ? 0 : failures + 1;
     }
     look_at_memory(monotonic_now());
@@ -133,6 +132,11 @@ SoakTally soak(Engine& engine, Campaign& campaign, std::size_t transport, Instan
     return {.refusal = std::move(why)};
   }
   return Soaks(engine, campaign, transport, until, listener).run();
+}
+
+std::string soak_shape(const Scenario& s) {
+  return fmt::format("{}x{}, up to {} B, capacity {}", s.producers, s.consumers,
+                     s.largest_message(), s.capacity);
 }
 
 std::string json_soak(const std::string& transport, const SoakTally& tally) {

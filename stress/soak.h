@@ -35,6 +35,7 @@ struct SoakListener {
 SoakTally soak(Engine& engine, Campaign& campaign, std::size_t transport, Instant until,
                const SoakListener& listener);
 
+std::string soak_shape(const Scenario& scenario);  // "1x1, up to 64 B, capacity 8"
 std::string json_soak(const std::string& transport, const SoakTally& tally);
 std::string soak_line(const std::string& transport, const SoakTally& tally);  // for people
 

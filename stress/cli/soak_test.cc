@@ -57,6 +57,14 @@ TEST(Soak, IsNeitherCountedNorDivided) {
   }
 }
 
+TEST(Soak, ADryRunShowsIt) {
+  const Scratch scratch;
+  const Ended ended = run_program(
+      scratch, {"run", "shm_ring", "--soak", "--time", "1h", "--seed", "g1:4", "--dry-run"});
+  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_THAT(ended.out, HasSubstr("  then 59m00s of 1x1, up to 9 B, capacity 60\n"));
+}
+
 TEST(Soak, InterruptedSaysWhatItWasAndLeavesNothing) {
   const Scratch scratch;
   Child child(scratch, {"run", "pipe", "--soak", "--time", "15s"}, {.before = Before::terminal});
