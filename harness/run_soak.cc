@@ -24,19 +24,15 @@ class Rounds final : public Engine::RoundJudge {
     next.scenario = scenario_;
     next.scenario.messages = round.round.messages;
     next.options = std::move(round.options);
-    next.history = std::move(round.history);
+    const bool beside = aside_ && !last;
+    next.history = beside ? detached(std::move(round.history)) : std::move(round.history);
     next.history.goes_on = !last;
     next.history.unreceived = std::move(unreceived_);
     next.history.unreceived_known = unreceived_known_;
     next.traffic = round.traffic;
-    judged_ = std::async(aside_ && !last ? std::launch::async : std::launch::deferred,
+    judged_ = std::async(beside ? std::launch::async : std::launch::deferred,
                          [this] { judge(*waiting_); });
-    return (aside_ && !last) || settle();
-  }
-
-  void abandon() override {
-    if (waiting_) judged_.wait();
-    waiting_.reset();
+    return beside || settle();
   }
 
   // Waits for the verdict that is due, and tells it.
@@ -86,7 +82,7 @@ SoakResult run_soak(Engine& engine, const Scenario& scenario, const SoakPlan& pl
   const Registration& registration = runnable(scenario);
   const Instant began = monotonic_now();
   Rounds rounds(scenario, registration.contract, plan.idle_core, told);
-  const Soak soak{.until = plan.until, .round_ns = plan.round_ns, .halves = plan.idle_core};
+  const Soak soak{.until = plan.until, .round_ns = plan.round_ns};
   Engine::Run last = engine.run(scenario, registration, soak, rounds);
   if (!last.unsupported.empty()) {
     told({.scenario = scenario, .unsupported = std::move(last.unsupported)});

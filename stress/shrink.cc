@@ -44,12 +44,8 @@ struct Failing {
   bool has_history() const { return !shown.history.lanes.empty(); }
 };
 
-ScenarioResult detached(ScenarioResult result) {
-  for (LaneHistory& lane : result.history.lanes) {
-    auto copy = std::make_shared<std::vector<Record>>(lane.records.begin(), lane.records.end());
-    lane.records = *copy;
-    result.history.storage.push_back(std::move(copy));
-  }
+ScenarioResult kept(ScenarioResult result) {
+  result.history = detached(std::move(result.history));
   return result;
 }
 
@@ -138,7 +134,7 @@ class Shrinking {
       ++before_.attempts;
       for (const std::string& one : violations(result->judgement)) {
         if (!failure_.fingerprints.empty() && !failure_.fingerprints.contains(one)) continue;
-        if (++seen[one].hits == 1) shown.emplace(one, detached(*result));
+        if (++seen[one].hits == 1) shown.emplace(one, kept(*result));
       }
     }
     for (const auto& [one, hits] : seen) {
@@ -160,7 +156,7 @@ class Shrinking {
       if (!result) continue;
       const bool hit = shows(*result);
       answer = test.after(hit);
-      if (hit && !shown) shown = detached(std::move(*result));
+      if (hit && !shown) shown = kept(std::move(*result));
     }
     if (!*answer) return false;
     // One step back is kept whole, of those before it the scenario alone.
@@ -183,7 +179,7 @@ class Shrinking {
         if (!result) break;  // interrupted
         const bool hit = shows(*result);
         hits.count(hit);
-        if (hit && !last.has_history()) last.shown = detached(std::move(*result));
+        if (hit && !last.has_history()) last.shown = kept(std::move(*result));
       }
       confirmed_ = hits.attempts >= last_attempts;
       if (confirmed_) last.hits = hits;

@@ -140,6 +140,15 @@ class FormCheck {
 
 }  // namespace
 
+History detached(History history) {
+  for (LaneHistory& lane : history.lanes) {
+    auto copy = std::make_shared<std::vector<Record>>(lane.records.begin(), lane.records.end());
+    lane.records = *copy;
+    history.storage.push_back(std::move(copy));
+  }
+  return history;
+}
+
 std::string LaneHistory::name() const {
   const int asks = index_on(producer_on, 0), answers = index_on(consumer_on, 0);
   if (asks >= 0 && index_on(consumer_on, 1) >= 0) return fmt::format("client {}", asks);

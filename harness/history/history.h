@@ -98,6 +98,9 @@ struct History {
   bool has(Fact fact) const;
 };
 
+// With records of its own: it stays when the lanes are gone, or written on.
+History detached(History history);
+
 // Faults of form in a history: a response before its invocation, stamps running backwards within a
 // lane, an open record that is not the last, an unknown op or outcome, a message beyond its lane's
 // producers. Empty when well formed. Loaders refuse, the engine calls it a failure of the harness.

@@ -57,7 +57,7 @@ struct alignas(64) LaneHeader {
   StampSource stamp_source = StampSource::monotonic;
   std::uint32_t serialised = 1;  // stamps are fenced (real-time order may be claimed)
   std::uint32_t stays = 0;  // 1: after its workload the lane waits for orders, and for further runs
-  std::uint64_t capacity = 0;  // records: none is written beyond it; changed only before a run
+  std::uint64_t capacity = 0;  // records
   // Written by the worker.
   alignas(64) std::atomic<std::uint64_t> opened{0};
   std::atomic<std::uint64_t> head{0};
@@ -143,10 +143,7 @@ class Journal {
   bool room(std::uint64_t records) const { return head_ + records <= capacity_; }
   std::uint64_t head() const { return head_; }
   // Between two runs, in which the supervisor may have moved the place to write at.
-  void go_on() {
-    head_ = header_->head.load(std::memory_order_acquire);
-    capacity_ = header_->capacity;
-  }
+  void go_on() { head_ = header_->head.load(std::memory_order_acquire); }
 
   void begin(Op op, unsigned channel, DeadlineMode mode, std::uint64_t message, std::uint32_t size,
              std::uint16_t detail = 0) {

@@ -46,8 +46,7 @@ Director::Director(Crew& crew, Watch& watch, const Scenario& scenario, const Con
       identity_(identities_of(plans_)),
       worker_gone_(worker_count(scenario)),
       serial_(scenario.lanes()),
-      nemesis_(crew, watch, scenario, plans_),
-      first_record_(scenario.lanes()) {}
+      nemesis_(crew, watch, scenario, plans_) {}
 
 void Director::soak(const Soak& soak, std::uint64_t lane_room,
                     std::function<bool(const Round&)> end_round) {

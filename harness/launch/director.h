@@ -33,10 +33,8 @@ class Director {
            const std::atomic<bool>* interrupted);
 
   // Before lead(). `end_round` is called with each round that is not the last, while all workers
-  // rest; false: no further round. Each lane has room for `lane_room` records, with halves twice.
+  // rest; false: no further round. Each lane has room for `lane_room` records.
   void soak(const Soak& soak, std::uint64_t lane_room, std::function<bool(const Round&)> end_round);
-  // The record that the last round of this lane began with.
-  std::uint64_t first_record(unsigned lane) const { return first_record_[lane]; }
   const Round& round() const { return round_; }
 
   // From started workers to none left in an operation. `all_attached` is called once, when every
@@ -115,7 +113,6 @@ class Director {
   const Soak* soak_ = nullptr;
   std::function<bool(const Round&)> end_round_;
   std::uint64_t lane_room_ = 0;
-  std::vector<std::uint64_t> first_record_;  // [lane]
   Round round_;
   bool marked_ = false;  // every consumer has taken its mark and rests
 };

@@ -1,7 +1,6 @@
 // The rounds of a soak (soak.h): traffic again and again, and between two rounds a moment in which
 // nobody does anything.
 #include <algorithm>
-#include <cstring>
 
 #include "harness/launch/director.h"
 
@@ -13,7 +12,8 @@ constexpr std::uint64_t growth_max = 4;
 // Polls that were answered empty or full (work/lane_work.cc ends them at 20,000 of each), marks,
 // notes at the end.
 constexpr std::uint64_t records_aside = 45'000;
-constexpr std::uint64_t records_a_message = 2;  // with a note of it
+constexpr std::uint64_t records_a_message = 2;    // with a note of it
+constexpr std::uint64_t records_of_the_end = 64;  // without which no workload goes on
 
 bool kept_of_latest(const Record& r) {
   return (r.op() == Op::send || r.op() == Op::receive) && r.result() == Outcome::ok;
@@ -68,7 +68,12 @@ void Director::begin_round() {
 // Where marks may be lost, more of them are sent: one that comes late stops its consumer too early.
 void Director::rouse_consumers() {
   for (const LanePlan& plan : plans_) {
-    if (plan.role == Role::consumer && waits(plan.lane)) order(plan.lane, Order::run);
+    if (plan.role != Role::consumer || !waits(plan.lane)) continue;
+    const std::uint64_t head = crew_.lane(plan.lane).header().head.load(std::memory_order_acquire);
+    if (head + records_of_the_end > lane_room_) {
+      return give_up(Fact::truncated, plan.lane, "a journal was full before the round was over");
+    }
+    order(plan.lane, Order::run);
   }
 }
 
@@ -78,27 +83,21 @@ void Director::clear_journal(unsigned number) {
   const Lane lane = crew_.lane(number);
   LaneHeader& header = lane.header();
   Record* const records = lane.records();
-  const std::uint64_t from = first_record_[number];
-  const std::uint64_t to = soak_->halves && from == 0 ? lane_room_ : 0;
-  const std::uint64_t head = std::clamp(header.head.load(), from, from + lane_room_);
-  std::uint64_t kept = from;
-  while (kept < head && records[kept].op() == Op::attach) ++kept;
-  std::uint64_t next = to + (kept - from);
-  std::copy(records + from, records + kept, records + to);
+  const std::uint64_t head = std::min(header.head.load(), lane_room_);
+  std::uint64_t next = 0;
+  while (next < head && records[next].op() == Op::attach) ++next;
   if (contract_.delivery == Delivery::latest_value) {
-    for (std::uint64_t i = head; i-- > kept;) {
+    for (std::uint64_t i = head; i-- > next;) {
       if (!kept_of_latest(records[i])) continue;
       records[next++] = records[i];
       break;
     }
   }
-  header.capacity = to + lane_room_;
   header.calls_failed.store(0);
   header.calls_shortened.store(0);
   header.calls_interrupted.store(0);
   header.opened.store(next);
   header.head.store(next, std::memory_order_release);
-  first_record_[number] = to;
 }
 
 }  // namespace ipctorture

@@ -87,7 +87,6 @@ class Engine::Implementation {
       result.unsupported = create(registration, job, transports);
       if (result.unsupported.empty()) perform(job, registration.contract, result);
     } catch (...) {
-      if (judge != nullptr) judge->abandon();
       announce(nullptr, scenario);
       crew_of(scenario).reset();  // whatever its workers do now, it ends with them
       destroy(registration, transports);
@@ -249,7 +248,7 @@ class Engine::Implementation {
     };
     if (soak_ != nullptr) {
       const std::uint64_t room = std::min(job.journal_records, crew.lane_records());
-      director.soak(*soak_, soak_->halves ? room / 2 : room, [&](const Round& round) {
+      director.soak(*soak_, room, [&](const Round& round) {
         take_round();
         const Traffic all = count(lanes);
         Run taken{.options = result.options,
@@ -285,7 +284,7 @@ class Engine::Implementation {
     history.evidence = watch_.take_evidence();
     for (unsigned number = 0; number < lanes.size(); ++number) {
       gather_lane(lanes[number], number, job.scenario, std::min(job.journal_records, lane_records),
-                  &history, director.first_record(number));
+                  &history);
     }
     return history;
   }

@@ -63,10 +63,8 @@ class Engine {
     virtual ~RoundJudge() = default;
     // Takes a round that is not the last. False: no further one follows, and the last has
     // everything of this one and the end of the scenario. The history is valid until the call
-    // returns, with halves until the next one begins.
+    // returns.
     virtual bool take(Run&& round) = 0;
-    // The harness has failed: no history may be looked at any more.
-    virtual void abandon() = 0;
   };
   // The result is the last round.
   Run run(const Scenario& scenario, const Registration& registration, const Soak& soak,

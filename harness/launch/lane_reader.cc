@@ -62,7 +62,7 @@ void add_resource_leaks(const LaneHeader& header, int number, History* history) 
 }  // namespace
 
 void gather_lane(const Lane& lane, unsigned number, const Scenario& scenario,
-                 std::uint64_t capacity, History* history, std::uint64_t first) {
+                 std::uint64_t capacity, History* history) {
   const LanePlan plan = plan_lane(scenario, number);
   const int index = static_cast<int>(number);
   const LaneHeader& header = lane.header();
@@ -74,8 +74,7 @@ void gather_lane(const Lane& lane, unsigned number, const Scenario& scenario,
   const std::uint64_t head = std::min(header.head.load(std::memory_order_acquire), capacity);
   const bool open = header.opened.load(std::memory_order_acquire) > head && head < capacity;
   if (open) settle_cut(lane.records()[head]);
-  const std::uint64_t end = head + (open ? 1 : 0);
-  taken.records = {lane.records() + first, end - std::min(end, first)};
+  taken.records = {lane.records(), head + (open ? 1 : 0)};
   history->lanes.push_back(std::move(taken));
   if (lane.state() == LaneState::failed) {
     history->evidence.push_back({.fact = Fact::worker_failed,

@@ -15,11 +15,10 @@
 namespace ipctorture {
 
 // Adds the lane and what its header tells to the history, as lane `number` of the scenario. The
-// lane has room for `capacity` records, whatever it says itself; its worker is gone or at rest. Its
-// history begins with record `first`. The history keeps a span into it. A record that its worker
-// died over is settled in place.
+// lane has room for `capacity` records, whatever it says itself; its worker is gone or at rest. The
+// history keeps a span into it. A record that its worker died over is settled in place.
 void gather_lane(const Lane& lane, unsigned number, const Scenario& scenario,
-                 std::uint64_t capacity, History* history, std::uint64_t first = 0);
+                 std::uint64_t capacity, History* history);
 
 // Throws std::invalid_argument that begins with `path`: the file is no lane, or one that claims
 // more records than it holds.

@@ -4,8 +4,8 @@
 // A round ends when everything accepted was received (or what may be lost had its time), each
 // consumer took a mark, and nobody is inside an operation. So an edge between rounds cuts through
 // no operation and, as a rule, leaves no message on its way; messages that may still come are
-// carried over by name (History::unreceived). While a round is judged its workers rest and no clock
-// of liveness runs; with `halves` they go on into the other half of their journals meanwhile.
+// carried over by name (History::unreceived). Whoever takes the round does so while its
+// workers rest and no clock of liveness runs.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,6 @@ struct Soak {
   Instant until = 0;                      // no round begins after it
   std::int64_t round_ns = 1'000'000'000;  // the length that rounds are made for, at most
   std::uint64_t records = 1u << 22;       // of all journals together, 32 bytes each
-  bool halves = false;                    // the last but one round is not touched yet
 };
 
 }  // namespace ipctorture
